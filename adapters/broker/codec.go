@@ -1,0 +1,65 @@
+package broker
+
+import (
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// KeyMetadata names the metadata that holds a message's key. Drivers whose records have a key of their own send it as
+// that, and not as a header.
+const KeyMetadata = "netstreamflow-key"
+
+// ContentType names the header that tells what a value is, and its only value.
+const (
+	ContentType     = "content-type"
+	contentTypeJSON = "application/json"
+)
+
+// The headers that a dead letter has beside those of the original record.
+const (
+	DeadLetterReason    = "dead-letter-reason"
+	DeadLetterTopic     = "dead-letter-topic"
+	DeadLetterPartition = "dead-letter-partition"
+	DeadLetterOffset    = "dead-letter-offset"
+	DeadLetterKey       = "dead-letter-key"
+	DeadLetterAttempts  = "dead-letter-attempts"
+	DeadLetterConsumer  = "dead-letter-consumer"
+	DeadLetterTime      = "dead-letter-time"
+)
+
+// encode makes the message of an event: the key is the user, so that one user's events stay in one partition.
+func encode(e domain.Event) *message.Message {
+	msg := message.NewMessage(e.ID().String(), e.JSON())
+	msg.Metadata = message.Metadata{KeyMetadata: e.UserID(), ContentType: contentTypeJSON}
+	return msg
+}
+
+func encodeDeadLetter(d application.DeadLetter, now time.Time) *message.Message {
+	partition, offset := strconv.Itoa(int(d.Partition)), strconv.FormatInt(d.Offset, 10)
+	id := d.MessageID
+	if id == "" {
+		id = domain.NamedUUID("dead letter", d.Topic, partition, offset).String()
+	}
+	msg := message.NewMessage(id, d.Value)
+	maps.Copy(msg.Metadata, d.Headers)
+	maps.Copy(msg.Metadata, message.Metadata{
+		DeadLetterReason:    d.Reason.Error(),
+		DeadLetterTopic:     d.Topic,
+		DeadLetterPartition: partition,
+		DeadLetterOffset:    offset,
+		DeadLetterAttempts:  strconv.Itoa(d.Attempts),
+		DeadLetterConsumer:  d.Consumer,
+		DeadLetterTime:      now.UTC().Format(time.RFC3339Nano),
+	})
+	if d.Key != nil {
+		msg.Metadata[KeyMetadata] = string(d.Key)
+		msg.Metadata[DeadLetterKey] = string(d.Key)
+	}
+	return msg
+}

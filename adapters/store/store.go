@@ -1,0 +1,39 @@
+// Package store holds what is the same for every store: how a driver is opened. Each driver is a folder of its own.
+package store
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// Open makes a store of what follows the scheme and its colon in a store URL. A server that is away is met with
+// [domain.ErrUnavailable] by the calls that need it. An unusable URL is a [domain.ErrInvalid] that never repeats a secret.
+type Open func(ctx context.Context, rest string, o Options) (application.Store, error)
+
+// Options are what every driver is told beside its URL.
+type Options struct {
+	// DataDir is the folder for stores that keep files.
+	DataDir string
+	Logger  *slog.Logger
+}
+
+// OpenURL opens the driver that the URL's scheme names.
+func OpenURL(ctx context.Context, drivers map[string]Open, rawURL string, o Options) (application.Store, error) {
+	scheme, rest, found := strings.Cut(rawURL, ":")
+	open := drivers[strings.ToLower(scheme)]
+	if !found || open == nil {
+		names := slices.Sorted(maps.Keys(drivers))
+		for i, n := range names {
+			names[i] = n + ":"
+		}
+		return nil, domain.Invalid("", fmt.Sprintf("must begin with one of %s", strings.Join(names, ", ")))
+	}
+	return open(ctx, rest, o)
+}

@@ -1,0 +1,46 @@
+package application
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// Record takes records of the log into the store.
+type Record struct {
+	store Recorder
+}
+
+// NewRecord returns the use case.
+func NewRecord(store Recorder) *Record { return &Record{store: store} }
+
+// Decode reads the event of a record. Other producers may leave out the event id and the timestamp: the id then follows
+// from the record's place in the log, so that it is the same whenever the record is read, and the timestamp is the
+// record's. The error is a [domain.ErrInvalid].
+func Decode(value []byte, origin Origin) (Entry, error) {
+	draft, err := domain.DecodeDraft(value)
+	if err != nil {
+		return Entry{}, err
+	}
+	if draft.ID == (domain.UUID{}) {
+		draft.ID = domain.NamedUUID("record", origin.Topic,
+			strconv.Itoa(int(origin.Partition)), strconv.FormatInt(origin.Offset, 10))
+	}
+	event, err := draft.Event(origin.Time)
+	if err != nil {
+		return Entry{}, err
+	}
+	return Entry{Event: event, Position: origin.Position}, nil
+}
+
+// Batch records the entries, all or none, and returns how many were new.
+func (r *Record) Batch(ctx context.Context, entries []Entry) (added int, err error) {
+	added, err = r.store.Record(ctx, entries)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return 0, fmt.Errorf("record %d events: %w", len(entries), err)
+	}
+	return added, err
+}

@@ -1,0 +1,74 @@
+package domain
+
+import (
+	"errors"
+	"strings"
+)
+
+// The kinds of failure that callers tell apart. Adapters wrap them with %w and say what they were doing; every driving
+// port maps them in one place.
+var (
+	// ErrInvalid says that the input can never be accepted as it is: trying again does not help.
+	ErrInvalid = errors.New("invalid")
+	// ErrTooLarge says that the input is well-formed but over a limit: trying again does not help.
+	ErrTooLarge = errors.New("too large")
+	// ErrNotFound says that the thing asked for is not there (yet).
+	ErrNotFound = errors.New("not found")
+	// ErrUnavailable says that the broker or the store did not do its part in time: trying again later may help.
+	ErrUnavailable = errors.New("unavailable")
+)
+
+// Violation is one fault of an input.
+type Violation struct {
+	// Pointer is a JSON Pointer (RFC 6901) to the faulty value, "" for the whole input.
+	Pointer string
+	// Detail names the fault and what is allowed.
+	Detail string
+}
+
+// InvalidError lists what is wrong with an input. It is an [ErrInvalid].
+type InvalidError struct {
+	// Malformed says that the input could not be read at all (it is not strict JSON), as opposed to well-formed input
+	// that breaks a rule.
+	Malformed bool
+	// Syntax says that the input is not JSON by RFC 8259, so that a document around it is not JSON either. A duplicated
+	// key, too deep nesting or bad UTF-8 is malformed without being a fault of syntax.
+	Syntax     bool
+	Violations []Violation
+}
+
+// Error lists the violations in one line.
+func (e *InvalidError) Error() string {
+	var b strings.Builder
+	b.WriteString("invalid")
+	if e.Malformed {
+		b.Reset()
+		b.WriteString("malformed")
+	}
+	for i, v := range e.Violations {
+		b.WriteString([]string{": ", "; "}[min(i, 1)])
+		if v.Pointer != "" {
+			b.WriteString(v.Pointer + " ")
+		}
+		b.WriteString(v.Detail)
+	}
+	return b.String()
+}
+
+// Is reports that every InvalidError is an [ErrInvalid].
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// Invalid is an [InvalidError] with one violation.
+func Invalid(pointer, detail string) *InvalidError {
+	return &InvalidError{Violations: []Violation{{Pointer: pointer, Detail: detail}}}
+}
+
+// within returns the error as seen from the value that holds the faulty one under the member or index name.
+func (e *InvalidError) within(name string) *InvalidError {
+	for i := range e.Violations {
+		e.Violations[i].Pointer = "/" + pointerEscaper.Replace(name) + e.Violations[i].Pointer
+	}
+	return e
+}
+
+var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
