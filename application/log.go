@@ -14,8 +14,8 @@ type Log interface {
 	// Publish returns when every event is durable in the log or has failed. It keeps the order of events of one user,
 	// inside the call and from a call to a later one. The error is nil when all are durable; a [PublishError] tells the
 	// events apart; any other error stands for all of them. An event that failed with [domain.ErrUnavailable] may be in the
-	// log all the same; publishing it again with the same id is safe. It ends when ctx does, and is safe for concurrent
-	// use.
+	// log all the same; publishing it again with the same id is safe. It ends when ctx does, with [domain.ErrUnavailable] for
+	// the events that are not known to be durable, and is safe for concurrent use.
 	Publish(ctx context.Context, events []domain.Event) error
 }
 
@@ -33,8 +33,16 @@ func (e PublishError) Error() string {
 	return "no error"
 }
 
-// Unwrap returns the errors of all events.
-func (e PublishError) Unwrap() []error { return e }
+// Unwrap returns the errors of those events that have one.
+func (e PublishError) Unwrap() []error {
+	failed := make([]error, 0, len(e))
+	for _, err := range e {
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return failed
+}
 
 // Position is where a record stands in the log: offsets order the records of one partition and start anywhere.
 type Position struct {

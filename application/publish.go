@@ -3,7 +3,7 @@ package application
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -31,7 +31,7 @@ func (p *Publish) One(ctx context.Context, draft domain.Draft, key string) (doma
 	if err != nil {
 		return domain.Event{}, err
 	}
-	return event, p.publish(ctx, []domain.Event{event})
+	return event, eachError(p.publish(ctx, []domain.Event{event}), 1)(0)
 }
 
 // Result is the outcome for one draft of many.
@@ -78,7 +78,7 @@ func (c Candidate) event(now time.Time, key string, place int) (domain.Event, er
 		return domain.Event{}, c.Err
 	}
 	if d := &c.Draft; key != "" && d.ID == (domain.UUID{}) {
-		d.ID = domain.NamedUUID("idempotency", key, d.UserID, d.EventType, fmt.Sprint(place))
+		d.ID = domain.NamedUUID("idempotency", key, d.UserID, d.EventType, strconv.Itoa(place))
 	}
 	return c.Draft.Event(now)
 }

@@ -2,7 +2,6 @@ package application
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -39,8 +38,8 @@ func Decode(value []byte, origin Origin) (Entry, error) {
 // Batch records the entries, all or none, and returns how many were new.
 func (r *Record) Batch(ctx context.Context, entries []Entry) (added int, err error) {
 	added, err = r.store.Record(ctx, entries)
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if err != nil {
 		return 0, fmt.Errorf("record %d events: %w", len(entries), err)
 	}
-	return added, err
+	return added, nil
 }

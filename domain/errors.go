@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"strings"
+	"unicode/utf8"
 )
 
 // The kinds of failure that callers tell apart. Adapters wrap them with %w and say what they were doing; every driving
@@ -63,12 +64,35 @@ func Invalid(pointer, detail string) *InvalidError {
 	return &InvalidError{Violations: []Violation{{Pointer: pointer, Detail: detail}}}
 }
 
+// asError keeps a nil pointer from becoming a non-nil error.
+func asError(err *InvalidError) error {
+	if err == nil {
+		return nil
+	}
+	return err
+}
+
 // within returns the error as seen from the value that holds the faulty one under the member or index name.
 func (e *InvalidError) within(name string) *InvalidError {
 	for i := range e.Violations {
-		e.Violations[i].Pointer = "/" + pointerEscaper.Replace(name) + e.Violations[i].Pointer
+		e.Violations[i].Pointer = pointerTo(name) + e.Violations[i].Pointer
 	}
 	return e
+}
+
+// maxPointerName is how many bytes of a name a pointer shows: the sender chooses them, and they go to logs and answers.
+const maxPointerName = 64
+
+// pointerTo returns the JSON Pointer to a member, whose name is cut when it is long.
+func pointerTo(name string) string {
+	if len(name) > maxPointerName {
+		end := maxPointerName
+		for end > 0 && !utf8.RuneStart(name[end]) {
+			end--
+		}
+		name = name[:end] + "…"
+	}
+	return "/" + pointerEscaper.Replace(name)
 }
 
 var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")

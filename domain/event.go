@@ -25,8 +25,8 @@ type Draft struct {
 	// Metadata is the text of a JSON object.
 	Metadata []byte
 
-	// strict says that Metadata went through the decoder: it is a strict JSON object without insignificant space.
-	strict bool
+	// checked is the Metadata that went through the decoder: a strict JSON object without insignificant space.
+	checked []byte
 	// dated says that Timestamp was given, even where it is the zero time (0001-01-01T00:00:00Z).
 	dated bool
 }
@@ -44,18 +44,11 @@ type Event struct {
 // the store and to the answer. A missing timestamp is now; a missing id is a new UUIDv7. The error is an
 // [*InvalidError] that lists every fault.
 func (d Draft) Event(now time.Time) (Event, error) {
-	if v := d.Violations(); len(v) > 0 {
-		return Event{}, &InvalidError{Violations: v}
-	}
-	if !d.strict {
-		metadata, err := compactObject(d.Metadata)
-		if err != nil {
-			return Event{}, err
-		}
-		d.Metadata = metadata
-	}
 	if d.Timestamp.IsZero() && !d.dated {
 		d.Timestamp = now
+	}
+	if err := d.check(); err != nil {
+		return Event{}, err
 	}
 	if d.ID == (UUID{}) {
 		d.ID = NewUUID(now)
@@ -63,6 +56,26 @@ func (d Draft) Event(now time.Time) (Event, error) {
 	e := Event{id: d.ID, userID: d.UserID, eventType: d.EventType, timestamp: d.Timestamp.UTC().Round(0)}
 	e.json = e.encode(d.Metadata)
 	return e, nil
+}
+
+// check holds the draft against the rules, and leaves no insignificant space in its metadata.
+func (d *Draft) check() error {
+	var err *InvalidError
+	if !sameMemory(d.Metadata, d.checked) {
+		d.Metadata, err = compactObject(d.Metadata)
+	}
+	if v := d.Violations(); len(v) > 0 {
+		if err == nil {
+			err = &InvalidError{}
+		}
+		err.Violations = append(v, err.Violations...)
+	}
+	return asError(err)
+}
+
+// sameMemory says whether a is b, and not only equal to it.
+func sameMemory(a, b []byte) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // Violations lists what breaks a rule in the fields that the decoder does not check; nil when all hold.
@@ -74,11 +87,17 @@ func (d Draft) Violations() []Violation {
 	if detail := checkText(d.EventType, MaxEventTypeBytes); detail != "" {
 		v = append(v, Violation{"/eventType", detail})
 	}
-	if y := d.Timestamp.UTC().Year(); y < 0 || y > 9999 {
+	if at := d.Timestamp.Unix(); at < firstSecond || at > lastSecond {
 		v = append(v, Violation{"/timestamp", "must lie in the years 0000 to 9999 in UTC"})
 	}
 	return v
 }
+
+// The ends of the years that RFC 3339 can write.
+var (
+	firstSecond = time.Date(0, time.January, 1, 0, 0, 0, 0, time.UTC).Unix()
+	lastSecond  = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC).Unix()
+)
 
 // CheckUserID says whether s may be a userId; the error is an [*InvalidError] at the pointer.
 func CheckUserID(s, pointer string) error { return checkAt(s, MaxUserIDBytes, pointer) }
@@ -99,6 +118,8 @@ func checkText(s string, limit int) string {
 		return fmt.Sprintf("is required: a string of 1 to %d bytes", limit)
 	case len(s) > limit:
 		return fmt.Sprintf("is %d bytes long: 1 to %d are allowed", len(s), limit)
+	case isPrintable(s):
+		return ""
 	case !utf8.ValidString(s):
 		return "is not valid UTF-8"
 	}
@@ -108,6 +129,16 @@ func checkText(s string, limit int) string {
 		}
 	}
 	return ""
+}
+
+// isPrintable says whether s has no characters but those of ASCII that are seen.
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // ID is the event's identity: the same id is stored once.
@@ -124,43 +155,3 @@ func (e Event) Timestamp() time.Time { return e.timestamp }
 
 // JSON is the event's one encoding, in one line. The caller must not change it.
 func (e Event) JSON() []byte { return e.json }
-
-const (
-	jsonOverhead = len(`{"eventId":"","userId":"","eventType":"","timestamp":"","metadata":}`) + uuidTextLen + len(time.RFC3339Nano)
-	emptyObject  = "{}"
-)
-
-func (e Event) encode(metadata []byte) []byte {
-	if len(metadata) == 0 {
-		metadata = []byte(emptyObject)
-	}
-	b := make([]byte, 0, jsonOverhead+len(e.userID)+len(e.eventType)+len(metadata))
-	b = append(b, `{"eventId":"`...)
-	b = e.id.append(b)
-	b = append(b, `","userId":`...)
-	b = AppendString(b, e.userID)
-	b = append(b, `,"eventType":`...)
-	b = AppendString(b, e.eventType)
-	b = append(b, `,"timestamp":"`...)
-	b = e.timestamp.AppendFormat(b, time.RFC3339Nano)
-	b = append(b, `","metadata":`...)
-	b = append(b, metadata...)
-	return append(b, '}')
-}
-
-// AppendString appends s, which must be valid UTF-8, as a JSON string that escapes only what RFC 8259 §7 demands.
-func AppendString(dst []byte, s string) []byte {
-	const hexDigits = "0123456789abcdef"
-	dst = append(dst, '"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
-}

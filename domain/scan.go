@@ -2,11 +2,8 @@ package domain
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -20,27 +17,25 @@ type scanner struct {
 	depth int
 	// spaces counts the runs of insignificant space that were passed.
 	spaces int
-	// names holds those of all open objects, innermost last.
-	names [][]byte
 }
 
-// linearNames is up to how many names of one object are compared one by one before a map takes over.
-const linearNames = 24
-
 func (s *scanner) space() {
+	if s.peek() <= ' ' {
+		s.skipSpace()
+	}
+}
+
+func (s *scanner) skipSpace() {
 	start := s.pos
-	for s.pos < len(s.text) {
-		switch s.text[s.pos] {
-		case ' ', '\t', '\n', '\r':
-			s.pos++
-			continue
-		}
-		break
+	for isSpace(s.peek()) {
+		s.pos++
 	}
 	if s.pos > start {
 		s.spaces++
 	}
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // peek returns the next byte, 0 at the end.
 func (s *scanner) peek() byte {
@@ -71,66 +66,66 @@ func unstrict(format string, args ...any) *InvalidError {
 
 // value passes over any one value.
 func (s *scanner) value() *InvalidError {
-	switch c := s.peek(); {
-	case c == '{':
-		return s.object(func([]byte) *InvalidError { return s.value() })
-	case c == '[':
+	switch s.peek() {
+	case '{':
+		return s.object(nil)
+	case '[':
 		return s.array()
-	case c == '"':
+	case '"':
 		_, _, err := s.str()
 		return err
-	case c == '-' || c >= '0' && c <= '9':
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		return s.number()
-	case c == 't':
+	case 't':
 		return s.literal("true")
-	case c == 'f':
+	case 'f':
 		return s.literal("false")
-	case c == 'n':
+	case 'n':
 		return s.literal("null")
 	}
 	return s.syntax("a value")
 }
 
-// object passes over an object; member is called at each member's value, and must pass over it.
+// object passes over an object. Unless it is nil, member is called at each member's value, and must pass over it.
 func (s *scanner) object(member func(name []byte) *InvalidError) *InvalidError {
 	if err := s.enter(); err != nil {
 		return err
 	}
-	base := len(s.names)
-	defer func() { s.names = s.names[:base]; s.depth-- }()
-	if s.space(); s.peek() == '}' {
-		s.pos++
-		return nil
-	}
-	var seen map[string]struct{}
-	for {
-		name, err := s.name(base, &seen)
+	var names nameSet
+	for more := !s.closes('}'); more; {
+		name, err := s.name(&names)
 		if err != nil {
 			return err
 		}
-		if err := member(name); err != nil {
+		if member != nil {
+			err = member(name)
+		} else {
+			err = s.value()
+		}
+		if err != nil {
 			return err.within(string(name))
 		}
-		if more, err := s.next('}'); !more {
+		if more, err = s.next('}'); err != nil {
 			return err
 		}
 	}
+	s.depth--
+	return nil
 }
 
-// name passes over a member's name, which must be new to the object whose names start at base, and the colon.
-func (s *scanner) name(base int, seen *map[string]struct{}) ([]byte, *InvalidError) {
+// name passes over a member's name, which must be new to the names of its object, and the colon.
+func (s *scanner) name(names *nameSet) ([]byte, *InvalidError) {
 	if s.peek() != '"' {
 		return nil, s.syntax("a name in double quotes")
 	}
-	raw, escaped, err := s.str()
+	name, escaped, err := s.str()
 	if err != nil {
 		return nil, err
 	}
-	name := raw
 	if escaped {
-		name = []byte(unescape(raw))
+		name = unescape(name)
 	}
-	if s.repeated(name, base, seen) {
+	if !names.add(name) {
 		return nil, unstrict("is there twice: a name may occur once").within(string(name))
 	}
 	if s.space(); s.peek() != ':' {
@@ -141,54 +136,41 @@ func (s *scanner) name(base int, seen *map[string]struct{}) ([]byte, *InvalidErr
 	return name, nil
 }
 
-func (s *scanner) repeated(name []byte, base int, seen *map[string]struct{}) bool {
-	names := s.names[base:]
-	s.names = append(s.names, name)
-	if len(names) < linearNames {
-		for _, n := range names {
-			if bytes.Equal(n, name) {
-				return true
-			}
-		}
-		return false
-	}
-	if *seen == nil {
-		*seen = make(map[string]struct{}, 2*linearNames)
-		for _, n := range names {
-			(*seen)[string(n)] = struct{}{}
-		}
-	}
-	before := len(*seen)
-	(*seen)[string(name)] = struct{}{}
-	return len(*seen) == before
-}
-
 func (s *scanner) array() *InvalidError {
 	if err := s.enter(); err != nil {
 		return err
 	}
-	defer func() { s.depth-- }()
-	if s.space(); s.peek() == ']' {
-		s.pos++
-		return nil
-	}
-	for i := 0; ; i++ {
-		if err := s.value(); err != nil {
+	more := !s.closes(']')
+	for i := 0; more; i++ {
+		err := s.value()
+		if err != nil {
 			return err.within(strconv.Itoa(i))
 		}
-		if more, err := s.next(']'); !more {
+		if more, err = s.next(']'); err != nil {
 			return err
 		}
 	}
+	s.depth--
+	return nil
 }
 
+// enter passes over an opening bracket.
 func (s *scanner) enter() *InvalidError {
-	s.pos++
-	if s.depth++; s.depth > MaxDepth {
-		s.depth--
+	if s.depth == MaxDepth {
 		return unstrict("is nested deeper than %d levels", MaxDepth)
 	}
+	s.depth++
+	s.pos++
 	return nil
+}
+
+// closes passes over the bracket that ends an object or array without elements, if it is there.
+func (s *scanner) closes(closing byte) bool {
+	if s.space(); s.peek() != closing {
+		return false
+	}
+	s.pos++
+	return true
 }
 
 // next passes over what follows an element: a comma (true) or the closing bracket (false).
@@ -204,81 +186,6 @@ func (s *scanner) next(closing byte) (more bool, err *InvalidError) {
 		return false, nil
 	}
 	return false, s.syntax("a comma or " + strconv.QuoteRune(rune(closing)))
-}
-
-// str passes over a string and returns what is between the quotes, and whether escapes are in it.
-func (s *scanner) str() (raw []byte, escaped bool, err *InvalidError) {
-	s.pos++
-	start := s.pos
-	for s.pos < len(s.text) {
-		switch c := s.text[s.pos]; {
-		case c == '"':
-			s.pos++
-			return s.text[start : s.pos-1], escaped, nil
-		case c == '\\':
-			escaped = true
-			if err := s.escape(); err != nil {
-				return nil, false, err
-			}
-		case c < ' ':
-			return nil, false, s.syntax("a character of a string (control characters must be escaped)")
-		case c < utf8.RuneSelf:
-			s.pos++
-		default:
-			r, size := utf8.DecodeRune(s.text[s.pos:])
-			if r == utf8.RuneError && size == 1 {
-				return nil, false, unstrict("is not valid UTF-8 at byte %d", s.pos)
-			}
-			s.pos += size
-		}
-	}
-	return nil, false, s.syntax("the closing quote of a string")
-}
-
-func (s *scanner) escape() *InvalidError {
-	s.pos++
-	switch s.peek() {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		s.pos++
-		return nil
-	case 'u':
-	default:
-		return s.syntax("one of the escapes \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u")
-	}
-	at := s.pos - 1
-	r, err := s.hex4()
-	if err != nil || !utf16.IsSurrogate(r) {
-		return err
-	}
-	if s.peek() == '\\' && s.pos+1 < len(s.text) && s.text[s.pos+1] == 'u' {
-		s.pos++
-		low, err := s.hex4()
-		if err != nil {
-			return err
-		}
-		if utf16.DecodeRune(r, low) != utf8.RuneError {
-			return nil
-		}
-	}
-	return unstrict("holds a lone surrogate at byte %d, which is not valid Unicode", at)
-}
-
-// hex4 passes over the u and the four digits of an escape.
-func (s *scanner) hex4() (rune, *InvalidError) {
-	var r rune
-	for range 4 {
-		s.pos++
-		switch c := s.peek(); {
-		case c >= '0' && c <= '9':
-			r = r<<4 | rune(c-'0')
-		case c >= 'a' && c <= 'f', c >= 'A' && c <= 'F':
-			r = r<<4 | rune(c|0x20-'a'+10)
-		default:
-			return 0, s.syntax("a hexadecimal digit")
-		}
-	}
-	s.pos++
-	return r, nil
 }
 
 func (s *scanner) number() *InvalidError {
@@ -333,11 +240,18 @@ func (s *scanner) end() *InvalidError {
 	return nil
 }
 
-// unescape decodes the inside of a string that str has passed over.
-func unescape(raw []byte) string {
-	var text string
-	if json.Unmarshal(append(append([]byte{'"'}, raw...), '"'), &text) != nil {
-		return strings.ToValidUTF8(string(raw), "") // cannot be: str has checked it
+// compact returns the strict JSON in text without insignificant space.
+func compact(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	start := 0
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"':
+			i = closingQuote(text, i)
+		case isSpace(c):
+			out = append(out, text[start:i]...)
+			start = i + 1
+		}
 	}
-	return text
+	return append(out, text[start:]...)
 }

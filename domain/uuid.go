@@ -4,24 +4,50 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
+	"sync"
 	"time"
 )
 
 // UUID identifies an event (RFC 9562). The zero value stands for "none".
 type UUID [16]byte
 
-const uuidTextLen = 36
+const (
+	uuidForm    = "00000000-0000-0000-0000-000000000000"
+	uuidTextLen = len(uuidForm)
+	uuidRule    = "must be a UUID of 8-4-4-4-12 hexadecimal digits, not all zero"
+)
+
+// uuidDigits is where the two digits of each byte begin in the text form.
+var uuidDigits = [len(UUID{})]int{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
 
 // NewUUID returns a new UUIDv7 (RFC 9562 §5.7): 48 bits of the time in milliseconds, then 74 random bits. It never
 // fails: since Go 1.24 crypto/rand ends the program rather than return bad randomness.
 func NewUUID(now time.Time) UUID {
 	var id UUID
-	_, _ = rand.Read(id[6:])
+	random.read(id[6:])
 	var ms [8]byte
 	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli())) //nolint:gosec // a time before 1970 wraps, still unique
 	copy(id[:6], ms[2:])
 	return id.stamp(7)
+}
+
+// random hands out the bytes of crypto/rand, of which it takes many at once: each call may be one of the kernel.
+var random = randomness{used: len(randomness{}.bytes)}
+
+type randomness struct {
+	mu    sync.Mutex
+	used  int
+	bytes [1000]byte
+}
+
+func (r *randomness) read(b []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.bytes)-r.used < len(b) {
+		_, _ = rand.Read(r.bytes[:])
+		r.used = 0
+	}
+	r.used += copy(b, r.bytes[r.used:])
 }
 
 // NamedUUID returns the same UUIDv8 for the same parts (RFC 9562 appendix B.2: name-based with SHA-256). Parts are
@@ -46,27 +72,53 @@ func (u UUID) stamp(version byte) UUID {
 // ParseUUID reads the canonical text form, 8-4-4-4-12 hexadecimal digits in either case. The nil UUID is refused: it
 // names nothing.
 func ParseUUID(s string) (UUID, error) {
-	var u UUID
-	if len(s) != uuidTextLen || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return UUID{}, Invalid("", uuidRule)
-	}
-	digits := s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:]
-	if _, err := hex.Decode(u[:], []byte(digits)); err != nil || u == (UUID{}) {
+	u, ok := parseUUID([]byte(s))
+	if !ok {
 		return UUID{}, Invalid("", uuidRule)
 	}
 	return u, nil
 }
 
-const uuidRule = "must be a UUID of 8-4-4-4-12 hexadecimal digits, not all zero"
+func parseUUID(s []byte) (u UUID, ok bool) {
+	if len(s) != uuidTextLen || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return UUID{}, false
+	}
+	var all byte
+	for i, at := range uuidDigits {
+		high, low := unhex[s[at]], unhex[s[at+1]]
+		all |= high | low
+		u[i] = high<<4 | low
+	}
+	return u, all != notHex && u != UUID{}
+}
 
 // String returns the canonical text form in lower case.
 func (u UUID) String() string { return string(u.append(make([]byte, 0, uuidTextLen))) }
 
 func (u UUID) append(dst []byte) []byte {
-	dst = hex.AppendEncode(dst, u[:4])
-	for _, part := range [...][]byte{u[4:6], u[6:8], u[8:10], u[10:]} {
-		dst = append(dst, '-')
-		dst = hex.AppendEncode(dst, part)
+	dst = append(dst, uuidForm...)
+	text := dst[len(dst)-uuidTextLen:]
+	for i, at := range uuidDigits {
+		text[at], text[at+1] = hexDigits[u[i]>>4], hexDigits[u[i]&15]
 	}
 	return dst
 }
+
+const (
+	hexDigits = "0123456789abcdef"
+	notHex    = 0xff
+)
+
+// unhex holds the value of each hexadecimal digit, notHex for every other byte.
+var unhex = func() (values [256]byte) {
+	for c := range values {
+		values[c] = notHex
+	}
+	for i, c := range []byte(hexDigits) {
+		values[c] = byte(i)
+		if c >= 'a' {
+			values[c-'a'+'A'] = byte(i)
+		}
+	}
+	return values
+}()

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -15,20 +14,24 @@ const (
 )
 
 // Delivery hands the records of one partition to a subscriber's channel, in order and ahead of their acks, and tells how
-// far they are acked without a gap. A nack stops what follows until the message has been delivered again and acked; what
-// the receiver had taken by then it may see once more, so that a receiver which nacks and needs strict order asks for a
-// window of 1.
+// far they are acked without a gap. Once all before it is acked, a nacked message stops what follows until it has been
+// delivered again and acked; what the receiver had taken by then it may see before it, so that a receiver which nacks and
+// needs strict order asks for a window of 1. A delivered message's context is the one that the message came with, and ends
+// with the message's ack or nack.
 type Delivery struct {
-	out      chan<- *message.Message
+	out   chan<- *message.Message
+	acked func(next int64)
+	room  *room
+	// inFlight holds what was delivered and is not settled. It never blocks: room bounds it.
 	inFlight chan inFlight
-	acked    func(next int64)
-	// turn is held while a message is offered, and from a nack to the ack that follows it.
-	turn    sync.Mutex
+	// turn holds a token while a message is offered, and from a nack to the ack that follows it.
+	turn    chan struct{}
 	settled chan struct{}
 }
 
 type inFlight struct {
 	msg    *message.Message
+	parent context.Context //nolint:containedctx // the context of a message is part of it
 	offset int64
 }
 
@@ -36,25 +39,49 @@ type inFlight struct {
 // with the offset behind the last of the records acked without a gap; several acks may make one call. The delivery ends
 // with ctx, or after Drain.
 func NewDelivery(ctx context.Context, out chan<- *message.Message, window int, acked func(next int64)) *Delivery {
-	d := &Delivery{out: out, inFlight: make(chan inFlight, max(1, window)-1), acked: acked, settled: make(chan struct{})}
+	window = max(1, window)
+	d := &Delivery{
+		out: out, acked: acked, room: newRoom(window),
+		inFlight: make(chan inFlight, window), turn: make(chan struct{}, 1), settled: make(chan struct{}),
+	}
 	go d.settle(ctx)
 	return d
 }
 
-// Deliver hands over the record's message when there is room. One goroutine calls it, not after Drain; the error is that
-// of ctx, which must end when the delivery's does.
+// Deliver hands over the record's message when there is room. One goroutine calls it, not after Drain nor after an error,
+// which is that of ctx; the message was not delivered then. ctx must end when the delivery's does, or earlier.
 func (d *Delivery) Deliver(ctx context.Context, msg *message.Message, offset int64) error {
+	if err := d.room.enter(ctx, len(msg.Payload)); err != nil {
+		return err
+	}
+	f := inFlight{msg: msg, parent: msg.Context(), offset: offset}
+	if err := d.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer d.endTurn()
+	if err := d.offer(ctx, msg, f.parent); err != nil {
+		return err
+	}
+	d.inFlight <- f
+	return nil
+}
+
+func (d *Delivery) takeTurn(ctx context.Context) error {
 	select {
-	case d.inFlight <- inFlight{msg, offset}:
+	case d.turn <- struct{}{}:
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	d.turn.Lock()
-	defer d.turn.Unlock()
-	return d.offer(ctx, msg)
 }
 
-func (d *Delivery) offer(ctx context.Context, msg *message.Message) error {
+func (d *Delivery) endTurn() { <-d.turn }
+
+func (d *Delivery) offer(ctx context.Context, msg *message.Message, parent context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	msg.SetContext(&messageContext{Context: parent, msg: msg})
 	select {
 	case d.out <- msg:
 		return nil
@@ -63,7 +90,8 @@ func (d *Delivery) offer(ctx context.Context, msg *message.Message) error {
 	}
 }
 
-// Drain returns when all that was delivered is acked, or the delivery's context has ended; nothing is delivered after it.
+// Drain returns when all that was delivered is acked, or the delivery's context has ended, and acked has been told;
+// nothing may be delivered after it.
 func (d *Delivery) Drain() {
 	close(d.inFlight)
 	<-d.settled
@@ -93,6 +121,7 @@ func (d *Delivery) settle(ctx context.Context) {
 			}
 		}
 		next, told = f.offset+1, false
+		d.room.leave(len(f.msg.Payload))
 	}
 }
 
@@ -118,7 +147,7 @@ func (d *Delivery) await(ctx context.Context, f inFlight) bool {
 	case <-f.msg.Acked():
 		return true
 	case <-f.msg.Nacked():
-		return d.redeliver(ctx, f.msg)
+		return d.redeliver(ctx, f)
 	case <-ctx.Done():
 		return isAcked(f.msg)
 	}
@@ -134,17 +163,19 @@ func isAcked(msg *message.Message) bool {
 	}
 }
 
-func (d *Delivery) redeliver(ctx context.Context, msg *message.Message) bool {
-	d.turn.Lock()
-	defer d.turn.Unlock()
+func (d *Delivery) redeliver(ctx context.Context, f inFlight) bool {
+	if d.takeTurn(ctx) != nil {
+		return false
+	}
+	defer d.endTurn()
 	for pause := firstRedelivery; ; pause = min(2*pause, longestRedelivery) {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 			return false
 		}
-		again := msg.CopyWithContext()
-		if d.offer(ctx, again) != nil {
+		again := f.msg.Copy()
+		if d.offer(ctx, again, f.parent) != nil {
 			return false
 		}
 		select {

@@ -77,6 +77,9 @@ func (l *Log) Publish(ctx context.Context, events []domain.Event) error {
 	if l.closed {
 		return fmt.Errorf("%w: the log is closed", domain.ErrUnavailable)
 	}
+	if len(events) == 0 {
+		return nil
+	}
 	c := &call{left: len(events), errs: make(application.PublishError, len(events)), done: make(chan struct{})}
 	for i := range c.errs {
 		c.errs[i] = errPending

@@ -1,0 +1,134 @@
+//go:build cgo
+
+package confluent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// flushTimeout is how long Close waits for what nobody waits for any more.
+const flushTimeout = 5 * time.Second
+
+// Broker is a Kafka cluster. It implements [broker.Broker], [broker.Pinger], [broker.Bounder] and [broker.Laned].
+type Broker struct {
+	options   broker.Options
+	inFlight  int
+	consumer  kafka.ConfigMap
+	client    *client
+	admin     *admin
+	topics    *topics
+	publisher *publisher
+	logger    *slog.Logger
+
+	mu          sync.Mutex
+	subscribers []*subscriber
+	closed      bool
+	// logging ends the goroutine that forwards librdkafka's log.
+	logging chan struct{}
+	logged  sync.WaitGroup
+}
+
+// Open implements [broker.Open].
+func Open(_ context.Context, u *url.URL, o broker.Options) (broker.Broker, error) {
+	k, err := broker.ParseKafkaURL(u, o.Password)
+	if err != nil {
+		return nil, err
+	}
+	logs := make(chan kafka.LogEvent, waitingLogs)
+	settings, err := common(k, logs)
+	if err != nil {
+		return nil, err
+	}
+	b := newBroker(k, o, settings)
+	b.logged.Go(func() { forward(logs, b.logging, b.logger) })
+	first, err := b.client.acquire() // shows whether librdkafka can do with the settings
+	if err != nil {
+		close(b.logging)
+		b.logged.Wait()
+		return nil, domain.Invalid("", fmt.Sprintf("does not suit librdkafka: %v", err))
+	}
+	first.release()
+	return b, nil
+}
+
+func newBroker(k broker.KafkaURL, o broker.Options, settings kafka.ConfigMap) *Broker {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &client{config: with(settings, producing(o)), logger: o.Logger}
+	a := &admin{client: c}
+	t := newTopics(a, o)
+	return &Broker{
+		options:   o,
+		inFlight:  k.InFlight,
+		consumer:  settings,
+		client:    c,
+		admin:     a,
+		topics:    t,
+		publisher: &publisher{client: c, topics: t, timeout: o.PublishTimeout},
+		logger:    o.Logger,
+		logging:   make(chan struct{}),
+	}
+}
+
+// Publisher implements [broker.Broker].
+func (b *Broker) Publisher() message.Publisher { return b.publisher }
+
+// Subscriber implements [broker.Broker].
+func (b *Broker) Subscriber(group string) (message.Subscriber, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, errClosed
+	}
+	s := newSubscriber(b, group)
+	b.subscribers = append(b.subscribers, s)
+	return s, nil
+}
+
+// Ping implements [broker.Pinger].
+func (b *Broker) Ping(ctx context.Context) error {
+	return unavailable("ask Kafka", b.admin.ping(ctx))
+}
+
+// Bounds implements [broker.Bounder]. A topic that is missing is made first.
+func (b *Broker) Bounds(ctx context.Context, topic string) (map[int32]application.Bounds, error) {
+	if err := b.topics.ensure(ctx, topic); err != nil {
+		return nil, err
+	}
+	bounds, err := b.admin.bounds(ctx, topic)
+	return bounds, unavailable("ask for the ends of topic "+topic, err)
+}
+
+// Lanes implements [broker.Laned].
+func (b *Broker) Lanes() int { return max(1, b.options.Partitions) }
+
+// Close implements [broker.Broker]. It closes publisher and subscribers too, where that has not been done.
+func (b *Broker) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	for _, s := range b.subscribers {
+		s.close()
+	}
+	_ = b.publisher.Close()
+	b.client.close(flushTimeout)
+	close(b.logging)
+	b.logged.Wait()
+	return nil
+}

@@ -1,0 +1,99 @@
+//go:build cgo
+
+package confluent
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// client keeps one producer of librdkafka alive: an idempotent producer that has met a fatal error never works again, so
+// it is replaced by the next call. The producer serves administrative requests too.
+type client struct {
+	config *kafka.ConfigMap
+	logger *slog.Logger
+	// background are the goroutines that drain and close producers.
+	background sync.WaitGroup
+
+	mu      sync.Mutex
+	current *producer
+	closed  bool
+}
+
+// producer is a producer with those who use it: librdkafka must not be called once it is closed.
+type producer struct {
+	*kafka.Producer
+
+	users sync.WaitGroup
+}
+
+// acquire returns the producer, which the caller must release.
+func (c *client) acquire() (*producer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errClosed
+	}
+	if c.current == nil {
+		p, err := kafka.NewProducer(c.config)
+		if err != nil {
+			return nil, unavailable("make a producer", err)
+		}
+		c.current = &producer{Producer: p}
+		c.background.Go(func() { c.drain(c.current) })
+	}
+	c.current.users.Add(1)
+	return c.current, nil
+}
+
+func (p *producer) release() { p.users.Done() }
+
+// dead says whether the producer has met a fatal error.
+func (p *producer) dead() bool { return p.GetFatalError() != nil }
+
+// drain reads the producer's events, which would else stop it, until it is closed.
+func (c *client) drain(p *producer) {
+	for event := range p.Events() {
+		err, ok := event.(kafka.Error)
+		switch {
+		case ok && err.IsFatal():
+			c.logger.Error("the Kafka producer has met a fatal error and is replaced", "error", err)
+			c.retire(p)
+		case ok:
+			c.logger.Debug("Kafka producer", "error", err)
+		}
+	}
+}
+
+// retire lets the next call make a new producer. The old one is closed when its users have what it still tells them.
+func (c *client) retire(p *producer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current != p {
+		return
+	}
+	c.current = nil
+	c.background.Go(func() {
+		p.users.Wait()
+		p.Close()
+	})
+}
+
+// close waits for the users of the producer, has it send what it still holds, for as long as the time-out allows, and
+// releases it.
+func (c *client) close(timeout time.Duration) {
+	c.mu.Lock()
+	c.closed = true
+	p := c.current
+	c.current = nil
+	c.mu.Unlock()
+	if p != nil {
+		p.users.Wait()
+		p.Flush(millis(timeout))
+		p.Close()
+	}
+	c.background.Wait()
+}

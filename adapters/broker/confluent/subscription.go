@@ -1,0 +1,168 @@
+//go:build cgo
+
+package confluent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+const (
+	// commitInterval is how often a group's place is committed.
+	commitInterval = time.Second
+	// pollTime is how long a poll waits for a record, resumeTime while a partition waits to go on.
+	pollTime, resumeTime = 50 * time.Millisecond, 5 * time.Millisecond
+	// revokeTimeout is how long the receiver may take to ack what it has before its partitions move to another member.
+	revokeTimeout = sessionTimeout / 2
+	// leaveTimeout is how long Close waits for the last commit and for the group to know.
+	leaveTimeout = 5 * time.Second
+	// fetchAhead is how many records of a partition librdkafka tries to have ready.
+	fetchAhead = 2000
+	// readAhead is how many bytes wait for the receiver in all lanes of a subscription, before partitions are paused.
+	readAhead = 32 << 20
+)
+
+// subscription is one consumer of librdkafka with a lane for each of its partitions. One goroutine, that of run, polls and
+// owns the lanes.
+type subscription struct {
+	broker   *Broker
+	topic    string
+	out      chan *message.Message
+	ctx      context.Context //nolint:containedctx // the subscription is what the context is the life of
+	consumer *kafka.Consumer
+	lanes    map[int32]*lane
+	// found brings partitions that are new to a subscription without a group.
+	found    chan []kafka.TopicPartition
+	watching sync.WaitGroup
+}
+
+func newSubscription(ctx context.Context, b *Broker, topic string) *subscription {
+	return &subscription{
+		broker: b, topic: topic, ctx: ctx, out: make(chan *message.Message), lanes: map[int32]*lane{},
+	}
+}
+
+// connect makes the consumer.
+func (s *subscription) connect(settings kafka.ConfigMap) error {
+	var err error
+	s.consumer, err = kafka.NewConsumer(with(*with(s.broker.consumer, consuming()), settings))
+	return unavailable("make a consumer", err)
+}
+
+// run serves the consumer until the subscription's context ends.
+func (s *subscription) run() {
+	for s.ctx.Err() == nil {
+		select {
+		case partitions := <-s.found:
+			if err := s.add(partitions); err != nil {
+				s.broker.logger.Warn("new partitions could not be assigned", "topic", s.topic, "error", err)
+			}
+		default:
+		}
+		s.handle(s.consumer.Poll(millis(s.wait())))
+		s.resume()
+	}
+	s.watching.Wait()
+	s.stop(s.ctx)
+	close(s.out)
+	s.leave()
+}
+
+func (s *subscription) wait() time.Duration {
+	for _, l := range s.lanes {
+		if l.paused {
+			return resumeTime
+		}
+	}
+	return pollTime
+}
+
+func (s *subscription) handle(event kafka.Event) {
+	logger := s.broker.logger
+	switch e := event.(type) {
+	case *kafka.Message:
+		if e.TopicPartition.Error != nil {
+			logger.Debug("Kafka consumer", "topic", s.topic, "error", e.TopicPartition.Error)
+			return
+		}
+		s.push(e)
+	case kafka.OffsetsCommitted:
+		if e.Error != nil && code(e.Error) != kafka.ErrNoOffset {
+			logger.Warn("the group's place could not be committed", "topic", s.topic, "error", e.Error)
+		}
+	case kafka.Error:
+		logger.Debug("Kafka consumer", "topic", s.topic, "error", e)
+	}
+}
+
+// push hands a record to its lane, and pauses the partition when the lane is full.
+func (s *subscription) push(record *kafka.Message) {
+	l := s.lanes[record.TopicPartition.Partition]
+	if l == nil {
+		return
+	}
+	l.push(record)
+	if l.full() {
+		l.paused = s.consumer.Pause([]kafka.TopicPartition{l.partition}) == nil
+	}
+}
+
+// resume lets partitions go on whose lanes have drained.
+func (s *subscription) resume() {
+	for _, l := range s.lanes {
+		if l.paused && l.drained() {
+			l.paused = s.consumer.Resume([]kafka.TopicPartition{l.partition}) != nil
+		}
+	}
+}
+
+// open starts lanes for partitions.
+func (s *subscription) open(partitions []kafka.TopicPartition) {
+	share := max(recordOverhead, readAhead/int64(len(s.lanes)+len(partitions)))
+	for _, p := range partitions {
+		tp := kafka.TopicPartition{Topic: &s.topic, Partition: p.Partition}
+		s.lanes[p.Partition] = newLane(s.ctx, tp, share, s.out, s.broker.inFlight, s.keep)
+	}
+}
+
+// keep notes the group's place; librdkafka commits it. Without a group there is none.
+func (s *subscription) keep(place kafka.TopicPartition) {
+	if s.found != nil {
+		return
+	}
+	if _, err := s.consumer.StoreOffsets([]kafka.TopicPartition{place}); err != nil {
+		s.broker.logger.Debug("an acked offset is not kept", "topic", s.topic, "partition", place.Partition, "error", err)
+	}
+}
+
+// stop ends all lanes, each when what it has delivered is acked, or when patience ends.
+func (s *subscription) stop(patience context.Context) {
+	for _, l := range s.lanes {
+		l.halt()
+	}
+	for _, l := range s.lanes {
+		l.finish(patience)
+	}
+	clear(s.lanes)
+}
+
+// leave closes the consumer, which commits the group's place and leaves the group. librdkafka may wait long for a server
+// that is away: then it goes on in the background.
+func (s *subscription) leave() {
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		if err := s.consumer.Close(); err != nil {
+			s.broker.logger.Warn("a Kafka consumer did not close well", "topic", s.topic, "error", err)
+		}
+	}()
+	select {
+	case <-left:
+	case <-time.After(leaveTimeout):
+		s.broker.logger.Warn("Kafka does not answer: the consumer closes in the background", "topic", s.topic)
+	}
+}

@@ -1,0 +1,133 @@
+//go:build cgo
+
+package confluent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// propagationPause is how long a new topic is given to become known before it is asked for again.
+const propagationPause = 50 * time.Millisecond
+
+// topics makes topics that are missing, when they are first used.
+type topics struct {
+	admin   *admin
+	options broker.Options
+	logger  *slog.Logger
+	// turn is held by the one that makes topics.
+	turn chan struct{}
+
+	mu    sync.RWMutex
+	known map[string]bool
+}
+
+func newTopics(a *admin, o broker.Options) *topics {
+	return &topics{admin: a, options: o, logger: o.Logger, turn: make(chan struct{}, 1), known: map[string]bool{}}
+}
+
+// ensure returns when the topic is there, which it makes if it must, and the dead-letter topic beside the main one. A
+// topic that is there is left as it is.
+func (t *topics) ensure(ctx context.Context, topic string) error {
+	if t.isKnown(topic) {
+		return nil
+	}
+	select {
+	case t.turn <- struct{}{}:
+		defer func() { <-t.turn }()
+	case <-ctx.Done():
+		return unavailable("look for topic "+topic, context.Cause(ctx))
+	}
+	if t.isKnown(topic) {
+		return nil
+	}
+	if err := t.make(ctx, topic); err != nil {
+		return unavailable("look for topic "+topic, err)
+	}
+	if other := t.options.DeadLetterTopic; topic == t.options.Topic && other != "" && !t.isKnown(other) {
+		if err := t.make(ctx, other); err != nil {
+			t.logger.Warn("the dead-letter topic could not be made", "topic", other, "error", err)
+		}
+	}
+	return nil
+}
+
+func (t *topics) isKnown(topic string) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.known[topic]
+}
+
+// forget has the next use of the topic look for it again.
+func (t *topics) forget(topic string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.known, topic)
+}
+
+// make makes the topic unless it is there.
+func (t *topics) make(ctx context.Context, topic string) error {
+	_, err := t.admin.partitions(ctx, topic)
+	if isUnknownTopic(err) {
+		if err = t.create(ctx, topic); err == nil {
+			err = t.await(ctx, topic)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.known[topic] = true
+	return nil
+}
+
+// create makes the topic. Somebody else may do so at the same time.
+func (t *topics) create(ctx context.Context, topic string) error {
+	spec := kafka.TopicSpecification{
+		Topic:             topic,
+		NumPartitions:     max(1, t.options.Partitions),
+		ReplicationFactor: t.options.ReplicationFactor,
+		// A record as large as the producer allows stands in a batch, which has a head of its own.
+		Config: map[string]string{"max.message.bytes": fmt.Sprint(recordLimit(t.options) + 1<<10)},
+	}
+	err := t.admin.create(ctx, spec)
+	switch {
+	case err == nil:
+		t.logger.Info("topic created", "topic", topic, "partitions", spec.NumPartitions)
+	case code(err) == kafka.ErrTopicAlreadyExists:
+		return nil
+	case code(err) == kafka.ErrTopicException:
+		return fmt.Errorf("create topic %s: %w: %w", topic, domain.ErrInvalid, err)
+	}
+	return err
+}
+
+// await returns when the new topic is known and all its partitions have leaders.
+func (t *topics) await(ctx context.Context, topic string) error {
+	for {
+		partitions, err := t.admin.partitions(ctx, topic)
+		if (err == nil && ready(partitions)) || (err != nil && !isUnknownTopic(err)) {
+			return err
+		}
+		select {
+		case <-time.After(propagationPause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ready says that there are partitions, each with a leader.
+func ready(partitions []kafka.TopicPartitionInfo) bool {
+	return len(partitions) > 0 && !slices.ContainsFunc(partitions, func(p kafka.TopicPartitionInfo) bool { return p.Leader == nil })
+}

@@ -1,0 +1,118 @@
+package gochannel
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	watermillchannel "github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// topic carries the messages of one topic, on a GoChannel of its own: one that waits for acks holds a lock of all its
+// topics, so that a receiver which publishes dead letters could wait for itself.
+type topic struct {
+	name    string
+	channel *watermillchannel.GoChannel
+	// turn holds a token while a publication is under way; next belongs to its holder.
+	turn      chan struct{}
+	next      int64
+	listeners atomic.Int64
+	running   sync.WaitGroup
+}
+
+func newTopic(name string, first int64) *topic {
+	return &topic{
+		name: name, next: first, turn: make(chan struct{}, 1),
+		channel: watermillchannel.NewGoChannel(watermillchannel.Config{
+			BlockPublishUntilSubscriberAck: true,
+			PreserveContext:                true,
+		}, watermill.NopLogger{}),
+	}
+}
+
+// close ends the subscriptions and waits for the publications.
+func (t *topic) close() {
+	_ = t.channel.Close() // it has no error
+	t.running.Wait()
+}
+
+// batch is what the GoChannel carries as one message: all messages of one Publish call. A GoChannel delivers one message
+// at a time and waits for its ack, which would make the receiver process one event at a time.
+type batch struct {
+	msgs  []*message.Message
+	first int64
+	acked atomic.Bool
+}
+
+type batchKey struct{}
+
+// publish hands the messages to the subscribers and waits for their acks, until ctx ends.
+func (t *topic) publish(ctx context.Context, msgs []*message.Message) error {
+	if t.listeners.Load() == 0 {
+		return fmt.Errorf("%w: nobody is subscribed to %s", domain.ErrUnavailable, t.name)
+	}
+	select {
+	case t.turn <- struct{}{}:
+	case <-ctx.Done():
+		return errNotAcked(t.name)
+	}
+	b := t.batch(msgs)
+	carrier := message.NewMessage(watermill.NewUUID(), nil)
+	carrier.SetContext(context.WithValue(context.Background(), batchKey{}, b))
+	published := make(chan error, 1)
+	t.running.Go(func() {
+		defer func() { <-t.turn }()
+		published <- t.channel.Publish(t.name, carrier)
+	})
+	select {
+	case err := <-published:
+		return t.outcome(b, msgs, err)
+	case <-ctx.Done():
+		return errNotAcked(t.name)
+	}
+}
+
+// batch copies the messages, which are the publisher's to change once it has given up, and gives them their places.
+func (t *topic) batch(msgs []*message.Message) *batch {
+	b := &batch{first: t.next, msgs: make([]*message.Message, len(msgs))}
+	now := time.Now()
+	for i, msg := range msgs {
+		origin := application.Origin{Position: application.Position{Offset: t.next}, Topic: t.name, Time: now}
+		b.msgs[i] = msg.Copy()
+		if key, ok := b.msgs[i].Metadata[broker.KeyMetadata]; ok {
+			origin.Key = []byte(key)
+			delete(b.msgs[i].Metadata, broker.KeyMetadata)
+		}
+		b.msgs[i].SetContext(application.WithOrigin(context.Background(), origin))
+		t.next++
+	}
+	return b
+}
+
+// outcome puts the origins on the publisher's messages. A GoChannel also reports success when the subscriptions have ended
+// before the ack.
+func (t *topic) outcome(b *batch, msgs []*message.Message, err error) error {
+	if err != nil {
+		return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
+	}
+	if !b.acked.Load() {
+		return fmt.Errorf("%w: the subscription to %s ended before the ack", domain.ErrUnavailable, t.name)
+	}
+	for i, msg := range msgs {
+		origin, _ := application.OriginFrom(b.msgs[i].Context())
+		msg.SetContext(application.WithOrigin(msg.Context(), origin))
+	}
+	return nil
+}
+
+func errNotAcked(topic string) error {
+	return fmt.Errorf("%w: the subscribers of %s did not ack in time", domain.ErrUnavailable, topic)
+}

@@ -1,0 +1,168 @@
+package netstreamflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/ports/rest"
+)
+
+// reportEvery is how often the counts are logged.
+const reportEvery = 10 * time.Second
+
+// App is a service that is put together and runs once.
+type App struct {
+	cfg       Config
+	logger    *slog.Logger
+	handler   http.Handler
+	log       *broker.Log
+	consumers consumers
+	health    *health
+	volatile  bool
+	// awaitConsumer says that what is published before the consumer listens would be lost.
+	awaitConsumer bool
+
+	listening chan struct{}
+	addr      net.Addr
+}
+
+func newApp(cfg valid, logger *slog.Logger, handler http.Handler, log *broker.Log, c consumers, h *health,
+	b broker.Broker, s application.Store,
+) *App {
+	return &App{
+		cfg: cfg.Config, logger: logger, handler: handler, log: log, consumers: c, health: h,
+		volatile: isVolatile(b) && s.Volatile(), awaitConsumer: isVolatile(b), listening: make(chan struct{}),
+	}
+}
+
+// Listening is closed when the service takes requests.
+func (a *App) Listening() <-chan struct{} { return a.listening }
+
+// Addr is the address of the HTTP listener, once Listening is closed.
+func (a *App) Addr() net.Addr { return a.addr }
+
+// Run serves until ctx ends, and then ends gracefully: it takes no new request, answers those in flight, has the consumer
+// stop at a clean place and everything published flushed. The error is nil after a graceful end; it says what failed, or
+// that the end took longer than the shutdown time-out and was cut off.
+func (a *App) Run(ctx context.Context) error {
+	if a.volatile {
+		a.logger.WarnContext(ctx, "broker and store are in memory: nothing outlives this process")
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+	}
+	// What is in hand ends by itself when asked to; only the shutdown time-out cuts it off.
+	work, cutOff := context.WithCancel(context.WithoutCancel(ctx))
+	defer cutOff()
+	var running sync.WaitGroup
+	for _, c := range a.consumers.all() {
+		running.Go(func() {
+			if err := c.Run(work); err != nil {
+				a.logger.Error("the consumer ended with an error", "error", err)
+			}
+		})
+	}
+	running.Go(func() { a.report(work) })
+	if a.awaitConsumer {
+		select {
+		case <-a.consumers.recorder.Subscribed():
+		case <-ctx.Done():
+		}
+	}
+	server := rest.NewServer(a.handler, rest.Options{Logger: a.logger})
+	served := make(chan error, 1)
+	running.Go(func() { served <- server.Serve(listener) })
+	a.addr = listener.Addr()
+	close(a.listening)
+	a.logger.InfoContext(ctx, "listening", "addr", a.addr.String(), "broker", redactURL(a.cfg.Broker), "store", redactURL(a.cfg.Store))
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-served:
+		err = fmt.Errorf("serve HTTP: %w", err)
+	}
+	return errors.Join(err, a.drain(server, &running, cutOff))
+}
+
+// drain ends everything in the order in which work flows: requests, what they published, the consumer.
+func (a *App) drain(server *http.Server, running *sync.WaitGroup, cutOff context.CancelFunc) error {
+	start := time.Now()
+	a.logger.Info("shutting down", "timeout", a.cfg.ShutdownTimeout)
+	a.health.draining.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("requests in flight were cut off: %w", err), server.Close())
+	}
+	ended := make(chan struct{})
+	go func() {
+		a.log.Close()
+		for _, c := range a.consumers.all() {
+			c.Stop()
+		}
+		running.Wait()
+		close(ended)
+	}()
+	err = errors.Join(err, a.await(ctx, ended, cutOff))
+	a.logger.Info("ended", "took", time.Since(start).Round(time.Millisecond), "clean", err == nil)
+	return err
+}
+
+func (a *App) await(ctx context.Context, ended <-chan struct{}, cutOff context.CancelFunc) error {
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	cutOff()
+	<-ended
+	return fmt.Errorf("the end took longer than %s: the consumer was cut off", a.cfg.ShutdownTimeout)
+}
+
+// report logs the counts while there is something to count.
+func (a *App) report(ctx context.Context) {
+	tick := time.NewTicker(reportEvery)
+	defer tick.Stop()
+	var last counts
+	for {
+		select {
+		case <-tick.C:
+			last = a.logCounts(ctx, last)
+		case <-a.consumers.recorder.Ended():
+			a.logCounts(ctx, last)
+			return
+		}
+	}
+}
+
+type counts struct {
+	published, consumed, stored, duplicates, deadLetters, retries int64
+}
+
+func (a *App) logCounts(ctx context.Context, last counts) counts {
+	now := counts{published: a.log.Published()}
+	for _, c := range a.consumers.all() {
+		s := c.Stats()
+		now.deadLetters += s.DeadLetters
+		now.retries += s.Retries
+		now.stored += s.Stored
+		now.duplicates += s.Duplicates
+	}
+	now.consumed = a.consumers.recorder.Stats().Consumed
+	if now != last {
+		a.logger.InfoContext(ctx, "events", "published", now.published-last.published, "consumed", now.consumed-last.consumed,
+			"stored", now.stored-last.stored, "duplicates", now.duplicates-last.duplicates,
+			"deadLetters", now.deadLetters-last.deadLetters, "retries", now.retries-last.retries)
+	}
+	return now
+}

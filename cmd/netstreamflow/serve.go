@@ -1,0 +1,49 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/netstreamflow/netstreamflow"
+)
+
+func newServe(environ []string) *cobra.Command {
+	cfg := netstreamflow.DefaultConfig()
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the service until SIGTERM or SIGINT",
+		Long: `Run the service until SIGTERM or SIGINT, which end it gracefully; a second one ends it at once.
+
+Every setting can be given as a flag, as an environment variable or as a key of a YAML file:
+
+  netstreamflow serve --publish-timeout 5s
+  NETSTREAMFLOW_PUBLISH_TIMEOUT=5s netstreamflow serve
+  netstreamflow serve --config netstreamflow.yaml       # publish-timeout: 5s
+
+A flag goes before the environment, the environment before the file, the file before the default. A secret may come from a
+file: NETSTREAMFLOW_BROKER_PASSWORD_FILE=/run/secrets/kafka. An unknown setting or a bad value ends the program with status 2.
+
+Brokers:
+  memory:                           in this process; for tests and first steps: nothing outlives it
+  kafka://host:9092,host:9092       Apache Kafka
+  confluent://host:9092,host:9092   Apache Kafka through librdkafka (needs a build with cgo)
+    ?tls=true&ca-file=PATH          parameters of both: TLS, with the CA to trust
+    ?sasl=SCRAM-SHA-512&username=U  PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; the password is --broker-password
+Stores:
+  memory:                           in this process, rebuilt from the log at every start`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.Load(cmd.Flags(), environ); err != nil {
+				return err
+			}
+			app, cleanup, err := netstreamflow.New(cmd.Context(), cfg, netstreamflow.BuiltIn())
+			if err != nil {
+				return err
+			}
+			defer cleanup()
+			return app.Run(cmd.Context())
+		},
+	}
+	cfg.AddFlags(cmd.Flags())
+	cmd.Flags().SortFlags = false
+	return cmd
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+func TestFirstSteps(t *testing.T) {
+	s := serve(t)
+	s.awaitReady()
+	status, header, body, err := s.request(t.Context(), http.MethodPost, "/api/events",
+		`{"userId":"a/b ü 日本","eventType":"page_view","metadata":{"n":1.50,"big":123456789012345678901234567890}}`)
+	if err != nil || status != http.StatusAccepted {
+		t.Fatalf("%d %v %s", status, err, body)
+	}
+	var answer struct{ Message, EventID string }
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Message != "Event published successfully" ||
+		header.Get("Location") != "/api/events/"+answer.EventID {
+		t.Errorf("%s %v", body, header)
+	}
+	eventually(t, "stored", func() bool { return s.list("/api/events/user/a%2Fb%20%C3%BC%20%E6%97%A5%E6%9C%AC").Count == 1 })
+	got := s.list("/api/events").Events[0]
+	if got.EventID != answer.EventID || string(got.Metadata) != `{"n":1.50,"big":123456789012345678901234567890}` {
+		t.Errorf("%+v", got)
+	}
+	if len(s.logged("broker and store are in memory: nothing outlives this process")) != 1 {
+		t.Error("no word that nothing outlives the process")
+	}
+	for _, message := range []string{"event published", "event consumed"} {
+		lines := s.logged(message)
+		if len(lines) != 1 || lines[0]["eventId"] != answer.EventID || lines[0]["topic"] != "user-activity-events" ||
+			lines[0]["partition"] == nil || lines[0]["offset"] == nil || lines[0]["level"] != "DEBUG" {
+			t.Errorf("%s: %v", message, lines)
+		}
+	}
+	if code := s.end(terminate); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}
+
+func TestSignalUnderLoadLosesNoAnswer(t *testing.T) {
+	s := serve(t)
+	var accepted, refused atomic.Int64
+	var posting sync.WaitGroup
+	for i := range 16 {
+		posting.Go(func() {
+			for n := 0; ; n++ {
+				status, _, body, err := s.request(t.Context(), http.MethodPost, "/api/events", fmt.Sprintf(`{"userId":"u%d","eventType":"t"}`, i))
+				switch {
+				case err != nil: // the listener is closed, or the connection was idle
+					return
+				case status == http.StatusAccepted:
+					accepted.Add(1)
+				default:
+					refused.Add(1)
+					t.Errorf("%d %s", status, body)
+				}
+			}
+		})
+	}
+	eventually(t, "load", func() bool { return accepted.Load() > 1000 })
+	code := s.end(terminate)
+	posting.Wait()
+	if code != 0 || refused.Load() != 0 {
+		t.Errorf("exit status %d, %d refused of %d", code, refused.Load(), accepted.Load())
+	}
+	// The log and the store are gone with the process, but each has counted.
+	var published, stored float64
+	for _, line := range s.logged("events") {
+		published += line["published"].(float64)
+		stored += line["stored"].(float64)
+	}
+	if published < float64(accepted.Load()) || stored != published {
+		t.Errorf("%d accepted, %v published, %v stored", accepted.Load(), published, stored)
+	}
+}
+
+func TestTakenPortIsStatus1(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	status, _, stderr := output(t, nil, "serve", "--listen", l.Addr().String())
+	if status != 1 || !strings.Contains(stderr, "address already in use") {
+		t.Errorf("%d %s", status, stderr)
+	}
+}
+
+func TestBadUsageIsStatus2AndOneLine(t *testing.T) {
+	for _, c := range []struct {
+		environ, args []string
+		want          string
+	}{
+		{args: []string{"serve", "--partitions", "x"}, want: `--partitions "x" must be a whole number`},
+		{args: []string{"serve", "--nope"}, want: "--nope is unknown"},
+		{args: []string{"serve", "extra"}, want: `"extra"`},
+		{args: []string{"nope"}, want: `"nope"`},
+		{args: []string{"serve", "--broker", "nats://x"}, want: `--broker "nats://x" must begin with one of`},
+		{args: []string{"serve", "--store", "oracle:"}, want: `--store "oracle:" must begin with one of`},
+		{args: []string{"serve"}, environ: []string{"NETSTREAMFLOW_NOPE=1"}, want: "NETSTREAMFLOW_NOPE is not a setting"},
+		{args: []string{"health"}, environ: []string{"NETSTREAMFLOW_NOPE=1"}, want: "NETSTREAMFLOW_NOPE is not a setting"},
+		{args: []string{"health", "--nope"}, want: "--nope is unknown"},
+	} {
+		status, stdout, stderr := output(t, c.environ, c.args...)
+		if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, c.want) {
+			t.Errorf("%v %v: status %d, stdout %q, stderr %q", c.environ, c.args, status, stdout, stderr)
+		}
+	}
+}
+
+func TestHelpTeaches(t *testing.T) {
+	status, stdout, stderr := output(t, nil, "serve", "--help")
+	if status != 0 || stderr != "" {
+		t.Errorf("%d %s", status, stderr)
+	}
+	for _, want := range []string{"--broker URL", "kafka://", "--publish-timeout", "(default 10s)", "NETSTREAMFLOW_BROKER_PASSWORD_FILE"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("help lacks %q:\n%s", want, stdout)
+		}
+	}
+	if status, stdout, _ = output(t, nil); status != 0 || !strings.Contains(stdout, "curl") {
+		t.Errorf("%d %s", status, stdout)
+	}
+	if status, stdout, _ = output(t, nil, "version"); status != 0 || !strings.HasPrefix(stdout, "netstreamflow ") {
+		t.Errorf("%d %s", status, stdout)
+	}
+}
+
+func TestHealthCommand(t *testing.T) {
+	s := serve(t)
+	s.awaitReady()
+	status, stdout, stderr := output(t, []string{"NETSTREAMFLOW_BROKER=memory:"}, "health", "--listen", s.addr)
+	if status != 0 || !strings.Contains(stdout, "consumer") {
+		t.Errorf("%d %s %s", status, stdout, stderr)
+	}
+	_, port, _ := net.SplitHostPort(s.addr)
+	if status, _, stderr = output(t, []string{"NETSTREAMFLOW_LISTEN=0.0.0.0:" + port}, "health", "--live"); status != 0 {
+		t.Errorf("%d %s", status, stderr)
+	}
+	s.end(terminate)
+	if status, _, stderr = output(t, nil, "health", "--listen", s.addr); status != 1 || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("%d %s", status, stderr)
+	}
+}

@@ -1,0 +1,142 @@
+package netstreamflow
+
+import (
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// Config is what the service is told. The zero value is not valid: start from [DefaultConfig].
+type Config struct {
+	// Listen is the HTTP address; port 0 picks a free one.
+	Listen string
+	// Broker and Store are URLs; their schemes name drivers.
+	Broker, Store string
+	// BrokerPassword goes with the user name of the broker URL.
+	BrokerPassword string
+	// DataDir is the folder for embedded brokers and stores.
+	DataDir string
+	// Topic holds the events, Topic.dlq the dead letters; Group is the consumer group.
+	Topic, Group string
+	// Partitions and ReplicationFactor (0: the broker's default) are used when a topic is made.
+	Partitions, ReplicationFactor int
+	// PublishTimeout is how long a request waits for the broker's acknowledgement.
+	PublishTimeout time.Duration
+	// MaxBody is the size of one event's body, in bytes.
+	MaxBody int64
+	// LogLevel and LogFormat ("text" or "json") shape the log.
+	LogLevel  slog.Level
+	LogFormat string
+	// LogOutput is where the log goes, nil for standard error. It is not a setting.
+	LogOutput io.Writer
+	// ShutdownTimeout is how long a graceful end may take.
+	ShutdownTimeout time.Duration
+}
+
+// Limits of settings.
+const (
+	maxPartitions  = 10_000
+	maxReplication = 100
+	maxNameBytes   = 200
+	maxBodyLimit   = 16 << 20
+)
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		Listen:          "127.0.0.1:5000",
+		Broker:          "memory:",
+		Store:           "memory:",
+		DataDir:         "./data",
+		Topic:           "user-activity-events",
+		Group:           "netstreamflow",
+		Partitions:      6,
+		PublishTimeout:  10 * time.Second,
+		MaxBody:         1 << 20,
+		LogLevel:        slog.LevelInfo,
+		LogFormat:       defaultLogFormat(),
+		ShutdownTimeout: 30 * time.Second,
+	}
+}
+
+// defaultLogFormat is text for a person at a terminal and JSON for a machine.
+func defaultLogFormat() string {
+	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		return formatText
+	}
+	return formatJSON
+}
+
+// Values of LogFormat.
+const (
+	formatText = "text"
+	formatJSON = "json"
+)
+
+// DeadLetterTopic is where records go that can never be processed.
+func (c Config) DeadLetterTopic() string { return c.Topic + ".dlq" }
+
+// Validate checks every setting but the URLs, which their drivers check; the error is a [*SettingError].
+func (c Config) Validate() error {
+	for _, s := range c.settings() {
+		if err := s.set(s.get()); err != nil {
+			return s.fault(err.Error())
+		}
+	}
+	return nil
+}
+
+// settings lists every setting with its rules. Each is bound to c.
+func (c *Config) settings() []*setting {
+	return []*setting{
+		{name: "listen", usage: "HTTP `address`; port 0 picks a free port", value: text(&c.Listen, checkAddress)},
+		{name: "broker", usage: "broker `URL`: memory:, kafka://host:port,… or confluent://host:port,…", value: text(&c.Broker, checkURL), redact: redactURL},
+		{name: "broker-password", usage: "`password` of the user name in the broker URL", value: text(&c.BrokerPassword, nil), secret: true},
+		{name: "store", usage: "store `URL`: memory:", value: text(&c.Store, checkURL), redact: redactURL},
+		{name: "data-dir", usage: "`folder` in which embedded brokers and stores keep their files", value: text(&c.DataDir, checkNotEmpty)},
+		{name: "topic", usage: "`topic` of the events; its dead letters go to TOPIC.dlq", value: text(&c.Topic, checkName)},
+		{name: "group", usage: "consumer `group`", value: text(&c.Group, checkNotEmpty)},
+		{name: "partitions", usage: "`number` of partitions of a topic that is made; an existing one is never altered", value: integer(&c.Partitions, 1, maxPartitions)},
+		{name: "replication-factor", usage: "`number` of replicas of a topic that is made; 0 is the broker's default", value: integer(&c.ReplicationFactor, 0, maxReplication)},
+		{name: "publish-timeout", usage: "how `long` a request waits for the broker's acknowledgement", value: duration(&c.PublishTimeout, 10*time.Millisecond, 10*time.Minute)},
+		{name: "max-body", usage: "size of an event's body in `bytes`", value: integer(&c.MaxBody, 1024, maxBodyLimit)},
+		{name: "log-level", usage: "least `level` that is logged: debug, info, warn or error", value: level(&c.LogLevel)},
+		{name: "log-format", usage: "`format` of the log on standard error: text or json", value: choice(&c.LogFormat, formatText, formatJSON)},
+		{name: "shutdown-timeout", usage: "how `long` a graceful end may take", value: duration(&c.ShutdownTimeout, time.Second, time.Hour)},
+	}
+}
+
+func checkAddress(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil || host == "" && s[0] != ':' {
+		return domain.Invalid("", "must be host:port with a port of 0 to 65535, such as 127.0.0.1:5000")
+	}
+	return nil
+}
+
+func checkNotEmpty(s string) error {
+	if s == "" {
+		return domain.Invalid("", "must not be empty")
+	}
+	return nil
+}
+
+// checkName holds a topic to Kafka's rule, with room for the suffix of the dead letters.
+func checkName(s string) error {
+	ok := s != "" && len(s) <= maxNameBytes && s != "." && s != ".."
+	for _, r := range s {
+		ok = ok && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-')
+	}
+	if !ok {
+		return domain.Invalid("", "must be 1 to 200 of the characters a-z A-Z 0-9 . _ -")
+	}
+	return nil
+}

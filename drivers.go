@@ -1,0 +1,30 @@
+package netstreamflow
+
+import (
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/confluent"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/gochannel"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/kafka"
+	"github.com/netstreamflow/netstreamflow/adapters/store"
+	"github.com/netstreamflow/netstreamflow/adapters/store/memory"
+)
+
+// Drivers are the brokers and stores that a URL may name, by scheme. Add your own to [BuiltIn].
+type Drivers struct {
+	Brokers map[string]broker.Open
+	Stores  map[string]store.Open
+}
+
+// BuiltIn returns the drivers that come with netstreamflow.
+func BuiltIn() Drivers {
+	return Drivers{
+		Brokers: map[string]broker.Open{
+			"memory":    gochannel.Open,
+			"kafka":     kafka.Open,
+			"confluent": confluent.Open,
+		},
+		Stores: map[string]store.Open{
+			"memory": memory.Open,
+		},
+	}
+}

@@ -1,0 +1,90 @@
+package netstreamflow
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/ports/consumer"
+	"github.com/netstreamflow/netstreamflow/ports/rest"
+)
+
+const (
+	// pingTimeout bounds a health check of one part; pingAge is how long its outcome serves.
+	pingTimeout = 3 * time.Second
+	pingAge     = time.Second
+)
+
+// health knows the state of each part.
+type health struct {
+	broker, store *check
+	consumer      *consumer.Consumer
+	draining      atomic.Bool
+}
+
+func newHealth(b broker.Broker, s application.Store, c consumers, logger *slog.Logger) *health {
+	h := &health{
+		broker:   &check{name: "broker", logger: logger},
+		store:    &check{name: "store", ping: s.Ping, logger: logger},
+		consumer: c.recorder,
+	}
+	if p, ok := b.(broker.Pinger); ok {
+		h.broker.ping = p.Ping
+	}
+	return h
+}
+
+// ready says whether each part does its work.
+func (h *health) ready(ctx context.Context) []rest.Part {
+	up, detail := h.consumer.Status()
+	parts := []rest.Part{h.broker.part(ctx), h.store.part(ctx), {Name: "consumer", Up: up, Detail: detail}}
+	if h.draining.Load() {
+		parts = append(parts, rest.Part{Name: "service", Detail: "is shutting down"})
+	}
+	return parts
+}
+
+// live says whether the process can go on: a broker or store that is away is waited for, a consumer that has ended is not.
+func (h *health) live(context.Context) []rest.Part {
+	consuming := rest.Part{Name: "consumer", Up: h.consumer.Alive()}
+	if !consuming.Up {
+		consuming.Detail = "has ended"
+	}
+	return []rest.Part{{Name: "broker", Up: true}, {Name: "store", Up: true}, consuming}
+}
+
+// check asks a part how it is, at most once a second.
+type check struct {
+	name   string
+	ping   func(context.Context) error
+	logger *slog.Logger
+
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+func (c *check) part(ctx context.Context) rest.Part {
+	if c.ping == nil {
+		return rest.Part{Name: c.name, Up: true}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.at) > pingAge {
+		// The outcome serves other callers too, so that it must not end with this one.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
+		defer cancel()
+		c.err, c.at = c.ping(ctx), time.Now()
+		if c.err != nil {
+			c.logger.WarnContext(ctx, "the "+c.name+" does not answer", "error", c.err)
+		}
+	}
+	if c.err != nil {
+		return rest.Part{Name: c.name, Detail: "does not answer"}
+	}
+	return rest.Part{Name: c.name, Up: true}
+}

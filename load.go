@@ -1,0 +1,144 @@
+package netstreamflow
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/pflag"
+)
+
+const (
+	envPrefix     = "NETSTREAMFLOW_"
+	envFileSuffix = "_FILE"
+	maxFileBytes  = 1 << 20
+)
+
+// Load completes c, whose flags have been parsed, from the environment and from the file that --config or
+// NETSTREAMFLOW_CONFIG names. A flag goes before the environment, the environment before the file, the file before the
+// default. An unknown variable or key, and a bad value, is a [*SettingError].
+func (c *Config) Load(fs *pflag.FlagSet, environ []string) error {
+	l := &loader{flags: fs, byName: make(map[string]*setting), given: make(map[string]bool)}
+	for _, s := range c.settings() {
+		l.byName[s.name] = s
+		f := fs.Lookup(s.name)
+		l.given[s.name] = f != nil && f.Changed
+	}
+	if f := fs.Lookup(configFlag); f != nil && f.Changed {
+		l.file = f.Value.String()
+	}
+	for _, variable := range environ {
+		if name, val, _ := strings.Cut(variable, "="); strings.HasPrefix(name, envPrefix) {
+			if err := l.variable(name, val); err != nil {
+				return err
+			}
+		}
+	}
+	if l.file == "" {
+		return nil
+	}
+	return l.read()
+}
+
+// loader fills in what has not been given by something that goes before.
+type loader struct {
+	flags  *pflag.FlagSet
+	byName map[string]*setting
+	given  map[string]bool
+	file   string
+}
+
+func (l *loader) variable(spelling, val string) error {
+	name := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(spelling, envPrefix), "_", "-"))
+	if name == configFlag {
+		if l.file == "" {
+			l.file = val
+		}
+		return nil
+	}
+	if s := l.byName[name]; s != nil {
+		return l.take(s, spelling, val)
+	}
+	s := l.byName[strings.TrimSuffix(name, "-file")]
+	if !strings.HasSuffix(spelling, envFileSuffix) || s == nil || !s.secret {
+		return &SettingError{Setting: spelling, Detail: "is not a setting: see netstreamflow serve --help"}
+	}
+	secret, err := readFile(val)
+	if err != nil {
+		return &SettingError{Setting: spelling, Value: val, Given: true, Detail: "must name a readable file: " + reason(err)}
+	}
+	if l.given[s.name] {
+		return nil
+	}
+	return l.take(s, spelling, strings.TrimRight(string(secret), "\r\n"))
+}
+
+// take sets s unless something that goes before has.
+func (l *loader) take(s *setting, spelling, val string) error {
+	if l.given[s.name] {
+		return nil
+	}
+	if err := s.set(val); err != nil {
+		return s.faultOf(spelling, val, err.Error())
+	}
+	l.given[s.name] = true
+	return nil
+}
+
+func (l *loader) read() error {
+	content, err := readFile(l.file)
+	if err != nil {
+		return &SettingError{Setting: "--" + configFlag, Value: l.file, Given: true, Detail: "must name a readable file: " + reason(err)}
+	}
+	keys := map[string]any{}
+	if len(bytes.TrimSpace(content)) > 0 {
+		if err := yaml.Unmarshal(content, &keys); err != nil {
+			line, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
+			return &SettingError{Setting: "--" + configFlag, Value: l.file, Given: true, Detail: "must be a YAML file of settings: " + line}
+		}
+	}
+	for key, val := range keys {
+		if err := l.key(key, val); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loader) key(name string, val any) error {
+	spelling := name + " in " + l.file
+	s := l.byName[name]
+	if s == nil {
+		return &SettingError{Setting: spelling, Detail: "is not a setting: see netstreamflow serve --help"}
+	}
+	switch val.(type) {
+	case nil, map[string]any, []any:
+		return &SettingError{Setting: spelling, Detail: "must be a single value"}
+	}
+	return l.take(s, spelling, fmt.Sprint(val))
+}
+
+// readFile reads a small file.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err == nil && len(content) > maxFileBytes {
+		err = fmt.Errorf("it is over %d bytes", maxFileBytes)
+	}
+	return content, err
+}
+
+// reason is the error without the path, which the line names already.
+func reason(err error) string {
+	if i := strings.LastIndex(err.Error(), ": "); i >= 0 {
+		return err.Error()[i+2:]
+	}
+	return err.Error()
+}

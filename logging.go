@@ -1,0 +1,89 @@
+package netstreamflow
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+func provideLogger(cfg Config) *slog.Logger {
+	var w io.Writer = os.Stderr
+	if cfg.LogOutput != nil {
+		w = cfg.LogOutput
+	}
+	o := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == formatText {
+		return slog.New(&throttle{Handler: slog.NewTextHandler(w, o), seen: &seen{}})
+	}
+	return slog.New(&throttle{Handler: slog.NewJSONHandler(w, o), seen: &seen{}})
+}
+
+const (
+	throttlePeriod = 10 * time.Second
+	throttleBurst  = 5
+)
+
+// throttle bounds how often the same warning or error is logged, so that a broker that is away does not fill the disk: the
+// first few of each period pass, and the first of the next tells how many were left out.
+type throttle struct {
+	slog.Handler
+
+	*seen
+}
+
+type seen struct {
+	mu       sync.Mutex
+	messages map[string]*tally
+}
+
+type tally struct {
+	since  time.Time
+	logged int
+}
+
+// Handle implements [slog.Handler].
+func (t *throttle) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelWarn {
+		return t.Handler.Handle(ctx, r)
+	}
+	pass, suppressed := t.count(r.Message, r.Time)
+	if !pass {
+		return nil
+	}
+	if suppressed > 0 {
+		r = r.Clone()
+		r.AddAttrs(slog.Int("suppressed", suppressed))
+	}
+	return t.Handler.Handle(ctx, r)
+}
+
+func (s *seen) count(message string, now time.Time) (pass bool, suppressed int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.messages == nil {
+		s.messages = make(map[string]*tally)
+	}
+	t := s.messages[message]
+	if t == nil || now.Sub(t.since) >= throttlePeriod {
+		if t != nil {
+			suppressed = max(0, t.logged-throttleBurst)
+		}
+		t = &tally{since: now}
+		s.messages[message] = t
+	}
+	t.logged++
+	return t.logged <= throttleBurst, suppressed
+}
+
+// WithAttrs implements [slog.Handler].
+func (t *throttle) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &throttle{Handler: t.Handler.WithAttrs(attrs), seen: t.seen}
+}
+
+// WithGroup implements [slog.Handler].
+func (t *throttle) WithGroup(name string) slog.Handler {
+	return &throttle{Handler: t.Handler.WithGroup(name), seen: t.seen}
+}

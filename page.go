@@ -1,0 +1,63 @@
+package netstreamflow
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+const pageHead = `# Configuration
+
+Every setting is a flag of ` + "`netstreamflow serve`" + `, an environment variable and a key of a YAML file, under one name:
+` + "`--publish-timeout 5s`, `NETSTREAMFLOW_PUBLISH_TIMEOUT=5s`, `publish-timeout: 5s`" + `. A flag goes before the environment, the
+environment before the file (` + "`--config`" + ` or ` + "`NETSTREAMFLOW_CONFIG`" + `), the file before the default. An unknown flag, key or
+` + "`NETSTREAMFLOW_*`" + ` variable, or a bad value, ends the program with status 2 and one line that says why.
+
+A secret may come from a file, named by the variable with ` + "`_FILE`" + ` at its end. Secrets are never logged or shown.
+
+This page is made from the code.
+
+| setting | default | meaning |
+|---|---|---|
+`
+
+const pageTail = `
+## Parameters of Kafka URLs
+
+Both ` + "`kafka://`" + ` and ` + "`confluent://`" + ` take a list of brokers, ` + "`host:port,host:port`" + `, and these parameters, such as in
+` + "`kafka://kafka-1:9093?tls=true&sasl=SCRAM-SHA-512&username=events`" + `. The password is the setting ` + "`broker-password`" + `.
+
+| parameter | meaning |
+|---|---|
+| ` + "`tls=true`" + ` | TLS to the brokers |
+| ` + "`ca-file=PATH`" + ` | PEM file with the CAs to trust instead of the system's |
+| ` + "`cert-file=PATH`, `key-file=PATH`" + ` | PEM files of the client's certificate and key |
+| ` + "`tls-server-name=NAME`" + ` | the name that the brokers' certificate must have instead of the host's (` + "`kafka://`" + ` only) |
+| ` + "`sasl=MECHANISM`" + ` | ` + "`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`" + ` |
+| ` + "`username=NAME`" + ` | the user of SASL |
+| ` + "`client-id=NAME`" + ` | how this client names itself, ` + "`netstreamflow`" + ` if not given |
+| ` + "`in-flight=N`" + ` | how many records of one partition may be delivered and not yet acked |
+`
+
+var backquoted = regexp.MustCompile("`([^`]*)`")
+
+// ConfigurationPage is the text of docs/configuration.md.
+func ConfigurationPage() string {
+	cfg := DefaultConfig()
+	cfg.LogFormat = formatText + "` on a terminal, else `" + formatJSON
+	var b strings.Builder
+	b.WriteString(pageHead)
+	for _, s := range cfg.settings() {
+		meaning := strings.ReplaceAll(backquoted.ReplaceAllString(s.usage, "$1"), "|", `\|`)
+		if s.secret {
+			meaning += " (secret)"
+		}
+		def := "`" + s.get() + "`"
+		if s.get() == "" {
+			def = "–"
+		}
+		fmt.Fprintf(&b, "| `--%s` | %s | %s |\n", s.name, def, meaning)
+	}
+	b.WriteString(pageTail)
+	return b.String()
+}

@@ -1,0 +1,144 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/netstreamflow/netstreamflow/application"
+)
+
+const (
+	// catchUpLook is how often a rebuild is looked at, catchUpLog how often its progress is logged.
+	catchUpLook = 200 * time.Millisecond
+	catchUpLog  = 5 * time.Second
+	// catchUpSilence ends a rebuild whose last offsets hold nothing that is ever delivered, such as the marks of a
+	// transaction: nothing has come for this long although the broker answered at its begin and answers at its end.
+	catchUpSilence = 10 * time.Second
+)
+
+// catchUp follows the rebuild of a view up to where the log stood when it began.
+type catchUp struct {
+	o Options
+
+	mu     sync.Mutex
+	target map[int32]application.Bounds // nil until measured
+	next   map[int32]int64              // the offset behind the last record taken, by partition
+	// silentSince is when the broker first answered after the last record, zero when it has not been asked.
+	silentSince time.Time
+	done        bool
+}
+
+func newCatchUp(o Options) *catchUp {
+	return &catchUp{o: o, next: make(map[int32]int64)}
+}
+
+// advance notes the last offsets taken.
+func (c *catchUp) advance(last map[int32]int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for partition, offset := range last {
+		c.next[partition] = offset + 1
+	}
+	c.silentSince = time.Time{}
+}
+
+// watch measures the log and then follows the rebuild until it is done.
+func (c *catchUp) watch(ctx context.Context) {
+	if !c.measure(ctx) {
+		return
+	}
+	start := time.Now()
+	look, report := time.NewTicker(catchUpLook), time.NewTicker(catchUpLog)
+	defer look.Stop()
+	defer report.Stop()
+	for !c.reached(ctx) {
+		select {
+		case <-look.C:
+		case <-report.C:
+			taken, total := c.progress()
+			c.o.Logger.InfoContext(ctx, "rebuilding the view", "records", taken, "of", total)
+		case <-ctx.Done():
+			return
+		}
+	}
+	_, total := c.progress()
+	c.o.Logger.InfoContext(ctx, "the view is rebuilt", "records", total, "took", time.Since(start).Round(time.Millisecond))
+}
+
+func (c *catchUp) measure(ctx context.Context) bool {
+	for wait := (backoff{}); ; {
+		target, err := c.o.Bounds(ctx)
+		if err == nil {
+			c.mu.Lock()
+			c.target = target
+			c.mu.Unlock()
+			return true
+		}
+		c.o.Logger.WarnContext(ctx, "the length of the log is not known yet, trying again", "attempt", wait.attempt+1, "error", err)
+		if !wait.pause(ctx, nil) {
+			return false
+		}
+	}
+}
+
+// reached says whether the view is whole, and remembers it.
+func (c *catchUp) reached(ctx context.Context) bool {
+	if taken, total := c.progress(); taken < total && !c.silent(ctx) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done = true
+	return true
+}
+
+// silent asks the broker at the begin and at the end of a silence.
+func (c *catchUp) silent(ctx context.Context) bool {
+	c.mu.Lock()
+	since := c.silentSince
+	c.mu.Unlock()
+	if !since.IsZero() && time.Since(since) < catchUpSilence {
+		return false
+	}
+	_, err := c.o.Bounds(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.silentSince = time.Time{}
+		return false
+	}
+	if c.silentSince.IsZero() {
+		c.silentSince = time.Now()
+		return false
+	}
+	return c.silentSince.Equal(since)
+}
+
+// progress counts the offsets behind and those of the whole rebuild.
+func (c *catchUp) progress() (taken, total int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for partition, b := range c.target {
+		total += b.Next - b.First
+		if next, begun := c.next[partition]; begun {
+			taken += min(max(next, b.First), b.Next) - b.First
+		}
+	}
+	return taken, total
+}
+
+func (c *catchUp) status() (up bool, detail string) {
+	c.mu.Lock()
+	measured, done := c.target != nil, c.done
+	c.mu.Unlock()
+	switch {
+	case done:
+		return true, ""
+	case !measured:
+		return false, "rebuilding the view: the length of the log is not known yet"
+	}
+	taken, total := c.progress()
+	return false, fmt.Sprintf("rebuilding the view: %d of %d records", taken, total)
+}

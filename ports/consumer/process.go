@@ -1,0 +1,138 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// taken is a record in hand.
+type taken struct {
+	msg    *message.Message
+	origin application.Origin
+	entry  application.Entry
+}
+
+// process sees a batch through to its acks; false when it was cut off, or stopped while something was away: then nothing
+// of the batch is acked.
+func (c *Consumer) process(ctx context.Context, batch []*message.Message) bool {
+	good := make([]taken, 0, len(batch))
+	for _, msg := range batch {
+		t := taken{msg: msg, origin: c.origin(msg)}
+		var err error
+		if t.entry, err = application.Decode(msg.Payload, t.origin); err == nil {
+			good = append(good, t)
+		} else if !c.giveUp(ctx, t, err, 1) {
+			return false
+		}
+	}
+	if !c.record(ctx, good) {
+		return false
+	}
+	for _, msg := range batch {
+		msg.Ack()
+	}
+	c.counts.consumed.Add(int64(len(batch)))
+	if c.catchUp != nil {
+		c.catchUp.advance(c.lastOf(batch))
+	}
+	return true
+}
+
+func (c *Consumer) origin(msg *message.Message) application.Origin {
+	o, known := application.OriginFrom(msg.Context())
+	if !known {
+		c.unplaced++
+		o = application.Origin{Position: application.Position{Offset: c.unplaced}, Topic: c.o.Topic, Time: time.Now()}
+	}
+	return o
+}
+
+// lastOf returns the last offset of each partition in the batch.
+func (c *Consumer) lastOf(batch []*message.Message) map[int32]int64 {
+	last := make(map[int32]int64, 1)
+	for _, msg := range batch {
+		if o, known := application.OriginFrom(msg.Context()); known {
+			last[o.Partition] = o.Offset
+		}
+	}
+	return last
+}
+
+// record has the store take the records, trying again until it does. Records that the store can never take are found by
+// halving, and given up.
+func (c *Consumer) record(ctx context.Context, records []taken) bool {
+	if len(records) == 0 || c.o.Record == nil {
+		return true
+	}
+	entries := make([]application.Entry, len(records))
+	for i, r := range records {
+		entries[i] = r.entry
+	}
+	for wait := (backoff{}); ; {
+		added, err := c.o.Record.Batch(ctx, entries)
+		if err == nil {
+			c.recorded(ctx, records, added)
+			return true
+		}
+		if errors.Is(err, domain.ErrInvalid) || errors.Is(err, domain.ErrTooLarge) {
+			if len(records) == 1 {
+				return c.giveUp(ctx, records[0], err, wait.attempt+1)
+			}
+			half := len(records) / 2
+			return c.record(ctx, records[:half]) && c.record(ctx, records[half:])
+		}
+		first := records[0].origin
+		c.troubled("the store does not take events", "attempt", wait.attempt+1, "events", len(entries),
+			"topic", first.Topic, "partition", first.Partition, "offset", first.Offset, "error", err)
+		if !wait.pause(ctx, c.stop) {
+			return false
+		}
+	}
+}
+
+func (c *Consumer) recorded(ctx context.Context, records []taken, added int) {
+	c.settled()
+	c.counts.stored.Add(int64(added))
+	c.counts.duplicates.Add(int64(len(records) - added))
+	if !c.o.Logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	for _, r := range records {
+		c.o.Logger.DebugContext(ctx, "event consumed", "topic", r.origin.Topic, "partition", r.origin.Partition,
+			"offset", r.origin.Offset, "eventId", r.entry.Event.ID().String())
+	}
+}
+
+// giveUp hands a record to the dead letters, trying again until they have it.
+func (c *Consumer) giveUp(ctx context.Context, t taken, reason error, attempts int) bool {
+	if c.o.DeadLetters == nil {
+		c.counts.passedOver.Add(1)
+		c.o.Logger.DebugContext(ctx, "record passed over", "topic", t.origin.Topic, "partition", t.origin.Partition,
+			"offset", t.origin.Offset, "reason", reason)
+		return true
+	}
+	letter := application.DeadLetter{
+		Origin: t.origin, MessageID: t.msg.UUID, Value: t.msg.Payload, Headers: t.msg.Metadata,
+		Reason: reason, Attempts: attempts, Consumer: c.o.Group,
+	}
+	for wait := (backoff{}); ; {
+		err := c.o.DeadLetters.Keep(ctx, letter)
+		if err == nil {
+			c.settled()
+			c.counts.deadLetters.Add(1)
+			return true
+		}
+		c.troubled("the dead letters cannot be kept", "attempt", wait.attempt+1, "topic", t.origin.Topic,
+			"partition", t.origin.Partition, "offset", t.origin.Offset, "error", err)
+		if !wait.pause(ctx, c.stop) {
+			return false
+		}
+	}
+}

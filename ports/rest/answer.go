@@ -1,0 +1,56 @@
+package rest
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// Header values that many answers share. Nothing may change them.
+var (
+	typeJSON    = []string{"application/json"}
+	typeNDJSON  = []string{"application/x-ndjson"}
+	typeProblem = []string{"application/problem+json"}
+
+	noStore     = []string{"no-store"}
+	noSniff     = []string{"nosniff"}
+	varyAccept  = []string{"Accept"}
+	closeHeader = []string{"close"}
+)
+
+// answer is the response, and knows whether it has begun.
+type answer struct {
+	http.ResponseWriter
+
+	// head says that the answer must have no body.
+	head bool
+	// status is 0 until the header is sent.
+	status int
+}
+
+func asAnswer(w http.ResponseWriter) *answer {
+	if ans, ok := w.(*answer); ok {
+		return ans
+	}
+	return &answer{ResponseWriter: w}
+}
+
+// Unwrap lets [http.ResponseController] find the connection.
+func (w *answer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader sends the header.
+func (w *answer) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// send is a whole answer.
+func (w *answer) send(status int, contentType []string, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = contentType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(status)
+	if !w.head {
+		// The client that is gone is the only error.
+		_, _ = w.Write(body)
+	}
+}

@@ -1,0 +1,137 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// buffer is memory that is used again: for bodies, and for the answers that are made from them.
+type buffer struct{ b []byte }
+
+const (
+	bufferSize = 32 << 10
+	// maxPooled keeps a few large bodies from holding their memory for ever.
+	maxPooled = 4 * bufferSize
+)
+
+var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, bufferSize)} }}
+
+func newBuffer() *buffer {
+	b, ok := buffers.Get().(*buffer)
+	if !ok {
+		return &buffer{}
+	}
+	return b
+}
+
+// free gives the memory back; nothing may use it any more.
+func (b *buffer) free() {
+	if cap(b.b) <= maxPooled {
+		b.b = b.b[:0]
+		buffers.Put(b)
+	}
+}
+
+// read fills the buffer with the request's body of at most limit bytes. A body's memory grows as it comes in: what the
+// header says that it will be costs the sender nothing.
+func (b *buffer) read(w *answer, r *http.Request, limit int64, timeout time.Duration) error {
+	if r.ContentLength > limit {
+		return bodyTooLarge(limit)
+	}
+	control := http.NewResponseController(w.ResponseWriter)
+	_ = control.SetReadDeadline(time.Now().Add(timeout))
+	body := io.Reader(r.Body)
+	if r.ContentLength < 0 {
+		body = http.MaxBytesReader(w.ResponseWriter, r.Body, limit)
+	}
+	if err := b.readAll(body); err != nil {
+		return bodyError(err)
+	}
+	// The deadline would end the request's context while the event is being published.
+	_ = control.SetReadDeadline(time.Time{})
+	if len(b.b) == 0 {
+		return faulty(malformed, fault{"", "", "the body is empty"})
+	}
+	return nil
+}
+
+func (b *buffer) readAll(body io.Reader) error {
+	for {
+		if len(b.b) == cap(b.b) {
+			b.b = append(b.b, make([]byte, max(bufferSize, cap(b.b)))...)[:len(b.b)]
+		}
+		n, err := body.Read(b.b[len(b.b):cap(b.b)])
+		b.b = b.b[:len(b.b)+n]
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func bodyTooLarge(limit int64) *problem {
+	return newProblem(tooLarge, fmt.Sprintf("the body is larger than %d bytes", limit))
+}
+
+func bodyError(err error) *problem {
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return bodyTooLarge(large.Limit)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return newProblem(tooSlow, "")
+	}
+	return faulty(malformed, fault{"", "", "the body ended early, or its encoding is broken"})
+}
+
+// drain reads what is left of a body that was refused: a client that is still sending would otherwise see its connection
+// break before it sees the answer. One that waits for "100 Continue" sends nothing before the answer.
+func (a *api) drain(r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody || r.Header.Get("Expect") != "" || r.ContentLength > 2*a.MaxBatchBody {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, 2*a.MaxBatchBody)
+}
+
+// Media types of bodies.
+const (
+	mediaJSON   = "application/json"
+	mediaNDJSON = "application/x-ndjson"
+)
+
+// mediaType returns the body's media type if it is one of the allowed.
+func mediaType(r *http.Request, allowed ...string) (string, error) {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return "", headerProblem(notSupported, "Content-Encoding", "must be identity: encoded bodies are not taken")
+	}
+	want := "must be " + strings.Join(allowed, " or ")
+	values := r.Header["Content-Type"]
+	if len(values) != 1 {
+		return "", headerProblem(notSupported, "Content-Type", want+", once")
+	}
+	if values[0] == allowed[0] {
+		return allowed[0], nil
+	}
+	media, params, err := mime.ParseMediaType(values[0])
+	if charset, ok := params["charset"]; err == nil && ok && !strings.EqualFold(charset, "utf-8") {
+		return "", headerProblem(notSupported, "Content-Type", "must have the charset utf-8, or none")
+	}
+	for _, a := range allowed {
+		if err == nil && media == a {
+			return a, nil
+		}
+	}
+	return "", headerProblem(notSupported, "Content-Type", want)
+}
+
+func headerProblem(k *kind, name, detail string) *problem {
+	return faulty(k, fault{"header", "/" + name, detail})
+}

@@ -1,0 +1,107 @@
+// Package rest is the HTTP API: it takes events, answers queries, and describes itself in an OpenAPI document.
+//
+// The routes are in this file, what a request's parameters and bodies may be in params.go and body.go, and every error
+// that a caller can see in the table of problem.go. openapi.yaml describes all of it; the tests hold each answer against
+// that document.
+package rest
+
+import (
+	"net/http"
+
+	"github.com/gorilla/mux"
+)
+
+type api struct {
+	Options
+
+	router *mux.Router
+	// quiet keeps the log readable for each kind of failure on this side.
+	quiet map[*kind]*throttle
+}
+
+// NewHandler returns the handler of the whole API. Serve it with [NewServer]: some of its timeouts are the server's.
+func NewHandler(o Options) (http.Handler, error) {
+	return newAPI(o)
+}
+
+func newAPI(o Options) (*api, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	a := &api{Options: o.withDefaults(), quiet: map[*kind]*throttle{internal: {}, unavailable: {}}}
+	docs, err := newDocs(a.Version)
+	if err != nil {
+		return nil, err
+	}
+	// Paths are matched as they were sent, so that an escaped slash stays in its segment; nothing is cleaned, so that ".."
+	// can be a user.
+	a.router = mux.NewRouter().UseEncodedPath().SkipClean(true)
+	a.router.NotFoundHandler = http.HandlerFunc(a.notFound)
+	for _, s := range append(a.resources(), docs.resources()...) {
+		s.api = a
+		a.router.Handle(s.path, s)
+	}
+	return a, nil
+}
+
+// resources lists the paths of events and health. The first match wins: "batch" is no event's id.
+func (a *api) resources() []*resource {
+	return []*resource{
+		{path: "/api/events", post: a.publishOne, get: a.listAll},
+		{path: "/api/events/batch", post: a.publishBatch},
+		{path: "/api/events/user/{userId}", get: a.listUser},
+		{path: "/api/events/type/{eventType}", get: a.listType},
+		{path: "/api/events/{eventId}", get: a.event},
+		{path: "/health/live", get: a.health(a.Live)},
+		{path: "/health/ready", get: a.health(a.Ready)},
+	}
+}
+
+// handler answers a request, or returns the error that is to be shown.
+type handler func(w *answer, r *http.Request) error
+
+// resource is one path: what has a get has a HEAD too.
+type resource struct {
+	api       *api
+	path      string
+	get, post handler
+}
+
+// ServeHTTP dispatches by method. The router could do it too, but tells neither the methods that would have been right
+// nor that "batch" with GET is not an event's id.
+func (s *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ans := asAnswer(w)
+	h := s.handler(r.Method)
+	if h == nil {
+		ans.Header()["Allow"] = []string{s.allow()}
+		s.api.fail(ans, r, newProblem(notAllowed, r.Method+" is not a method of this resource; see Allow"))
+		return
+	}
+	if err := h(ans, r); err != nil {
+		s.api.fail(ans, r, err)
+	}
+}
+
+func (s *resource) handler(method string) handler {
+	switch method {
+	case http.MethodGet, http.MethodHead:
+		return s.get
+	case http.MethodPost:
+		return s.post
+	}
+	return nil
+}
+
+func (s *resource) allow() string {
+	switch {
+	case s.post == nil:
+		return "GET, HEAD"
+	case s.get == nil:
+		return "POST"
+	}
+	return "GET, HEAD, POST"
+}
+
+func (a *api) notFound(w http.ResponseWriter, r *http.Request) {
+	a.fail(asAnswer(w), r, newProblem(notFound, "there is nothing at this path"))
+}

@@ -1,0 +1,93 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// Defaults of [Options].
+const (
+	DefaultMaxBody      = 1 << 20
+	DefaultMaxBatchBody = 16 << 20
+
+	defaultMaxHeader     = 32 << 10
+	defaultHeaderTimeout = 10 * time.Second
+	defaultBodyTimeout   = 30 * time.Second
+	defaultBatchTimeout  = 2 * time.Minute
+	defaultChunkTimeout  = 30 * time.Second
+	defaultIdleTimeout   = 2 * time.Minute
+	defaultHealthTimeout = 5 * time.Second
+)
+
+// Part is the state of one part of the service, such as the broker, as the health checks show it.
+type Part struct {
+	Name string
+	Up   bool
+	// Detail says why the part is not up. It is shown to callers.
+	Detail string
+}
+
+// Options are what the API stands on. Publish and Find are required, zero means the default for all else.
+type Options struct {
+	Publish *application.Publish
+	Find    *application.Find
+	// Live and Ready tell the parts whose state /health/live and /health/ready show: 200 when every one is up, else 503.
+	Live, Ready func(ctx context.Context) []Part
+	// MaxBody bounds the body of one event, and each event of a batch, in bytes.
+	MaxBody int64
+	// MaxBatchBody bounds the body of a batch in bytes, MaxBatch its events (at most [domain.MaxElements]).
+	MaxBatchBody int64
+	MaxBatch     int
+	// Version is that of the program; the OpenAPI document shows it.
+	Version string
+	Logger  *slog.Logger
+
+	// HeaderTimeout is how long a request's header may take to arrive.
+	HeaderTimeout time.Duration
+	// BodyTimeout and BatchTimeout are how long the body of one event, or of a batch, may take to arrive.
+	BodyTimeout, BatchTimeout time.Duration
+	// ChunkTimeout is how long a client may take to receive each piece of a streamed answer.
+	ChunkTimeout time.Duration
+	// IdleTimeout is how long a connection may wait for its next request.
+	IdleTimeout time.Duration
+	// HealthTimeout ends the context of Live and Ready.
+	HealthTimeout time.Duration
+}
+
+func (o Options) validate() error {
+	var faults []error
+	if o.Publish == nil || o.Find == nil {
+		faults = append(faults, errors.New("the use cases Publish and Find are required"))
+	}
+	if o.MaxBody < 0 || o.MaxBatchBody < 0 || o.MaxBatch < 0 || o.MaxBatch > domain.MaxElements {
+		faults = append(faults, errors.New("a limit is out of range"))
+	}
+	return errors.Join(faults...)
+}
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.MaxBody, DefaultMaxBody)
+	setDefault(&o.MaxBatchBody, DefaultMaxBatchBody)
+	setDefault(&o.MaxBatch, domain.MaxElements)
+	setDefault(&o.Version, "devel")
+	setDefault(&o.Logger, slog.New(slog.DiscardHandler))
+	setDefault(&o.HeaderTimeout, defaultHeaderTimeout)
+	setDefault(&o.BodyTimeout, defaultBodyTimeout)
+	setDefault(&o.BatchTimeout, defaultBatchTimeout)
+	setDefault(&o.ChunkTimeout, defaultChunkTimeout)
+	setDefault(&o.IdleTimeout, defaultIdleTimeout)
+	setDefault(&o.HealthTimeout, defaultHealthTimeout)
+	return o
+}
+
+func setDefault[T comparable](value *T, fallback T) {
+	var zero T
+	if *value == zero {
+		*value = fallback
+	}
+}

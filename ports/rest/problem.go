@@ -1,0 +1,221 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// kind is a row of the table of everything that can go wrong. name ends the problem's type, a URN that stays the same
+// whatever the title and the detail say.
+type kind struct {
+	status            int
+	name, title       string
+	detail, forWrites string
+}
+
+const typePrefix = "urn:netstreamflow:problem:"
+
+// The kinds of problems. detail is shown where nothing better is known, forWrites instead of it where something was to be
+// published.
+var (
+	malformed  = &kind{status: 400, name: "malformed", title: "The input cannot be read"}
+	invalid    = &kind{status: 400, name: "invalid", title: "The input breaks a rule"}
+	noneValid  = &kind{status: 400, name: "none-valid", title: "No event of the batch is valid"}
+	notFound   = &kind{status: 404, name: "not-found", title: "Not found", detail: "no event with this id has been stored"}
+	notAllowed = &kind{status: 405, name: "method-not-allowed", title: "Method not allowed"}
+	notAccept  = &kind{status: 406, name: "not-acceptable", title: "No acceptable media type"}
+	tooSlow    = &kind{
+		status: 408, name: "timeout", title: "The body came too slowly", detail: "the body did not arrive in time",
+	}
+	tooLarge = &kind{
+		status: 413, name: "too-large", title: "The input is too large", detail: "the event is larger than the broker takes",
+	}
+	notSupported = &kind{status: 415, name: "unsupported-media-type", title: "The body's media type is not supported"}
+	internal     = &kind{
+		status: 500, name: "internal", title: "Internal error", detail: "the service failed; the reason is in its log",
+	}
+	unavailable = &kind{
+		status: 503, name: "unavailable", title: "The service is not available",
+		detail: "the store does not answer now; try again",
+		forWrites: "the broker did not acknowledge in time: the event may or may not be in the log, and sending it again " +
+			"with the same eventId or Idempotency-Key is safe",
+	}
+	notUp = &kind{status: 503, name: "not-up", title: "A part of the service is not up"}
+)
+
+// kinds maps what the other layers tell apart. The first match wins.
+var kinds = []struct {
+	is   error
+	kind *kind
+}{
+	{domain.ErrInvalid, invalid},
+	{domain.ErrTooLarge, tooLarge},
+	{domain.ErrNotFound, notFound},
+	{domain.ErrUnavailable, unavailable},
+	{context.DeadlineExceeded, unavailable},
+	{context.Canceled, unavailable},
+}
+
+// fault is one violation; in says where it is if not in the body.
+type fault struct{ in, pointer, detail string }
+
+// problem is an error that is shown as it is.
+type problem struct {
+	*kind
+
+	detail string
+	faults []fault
+}
+
+func newProblem(k *kind, detail string, faults ...fault) *problem {
+	if detail == "" {
+		detail = k.detail
+	}
+	return &problem{kind: k, detail: detail, faults: faults}
+}
+
+// Error is for the log.
+func (p *problem) Error() string { return p.title + ": " + p.detail }
+
+// faulty is input that breaks rules; its detail is the first of the faults.
+func faulty(k *kind, faults ...fault) *problem {
+	first := faults[0]
+	detail := strings.TrimSpace(first.pointer + " " + first.detail)
+	if more := len(faults) - 1; more > 0 {
+		detail += fmt.Sprintf(" (and %d more)", more)
+	}
+	return newProblem(k, detail, faults...)
+}
+
+// problemOf shows an error. What is not known to be fit for callers is not shown at all.
+func problemOf(err error) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	if i, ok := errors.AsType[*domain.InvalidError](err); ok && len(i.Violations) > 0 {
+		return invalidProblem(i, "")
+	}
+	for _, k := range kinds {
+		if errors.Is(err, k.is) {
+			return newProblem(k.kind, "")
+		}
+	}
+	return newProblem(internal, "")
+}
+
+func invalidProblem(err *domain.InvalidError, in string) *problem {
+	k := invalid
+	if err.Malformed {
+		k = malformed
+	}
+	faults := make([]fault, len(err.Violations))
+	for i, v := range err.Violations {
+		faults[i] = fault{in, v.Pointer, v.Detail}
+	}
+	return faulty(k, faults...)
+}
+
+// fail answers with the problem that err is.
+func (a *api) fail(w *answer, r *http.Request, err error) {
+	p := problemOf(err)
+	a.logFailure(r, p, err)
+	if p.forWrites != "" && r.Method == http.MethodPost {
+		p = newProblem(p.kind, p.forWrites)
+	}
+	a.drain(r)
+	a.sendProblem(w, p, append(appendMembers([]byte{'{'}, p), '}'))
+}
+
+func (a *api) sendProblem(w *answer, p *problem, body []byte) {
+	setProblemHeader(w.Header(), p)
+	w.send(p.status, typeProblem, body)
+}
+
+func setProblemHeader(h http.Header, p *problem) {
+	h["Cache-Control"] = noStore
+	switch p.status {
+	case http.StatusServiceUnavailable:
+		h["Retry-After"] = []string{"1"}
+	case http.StatusRequestTimeout:
+		h["Connection"] = closeHeader
+	}
+}
+
+// logFailure logs what is wrong on this side, unless it is only that the client has gone.
+func (a *api) logFailure(r *http.Request, p *problem, err error) {
+	quiet := a.quiet[p.kind]
+	if quiet == nil || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return
+	}
+	held, ok := quiet.pass(time.Now())
+	if !ok {
+		return
+	}
+	level := slog.LevelError
+	if p.kind == unavailable {
+		level = slog.LevelWarn
+	}
+	a.Logger.Log(r.Context(), level, "a request failed", "method", r.Method, "path", r.URL.EscapedPath(),
+		"status", p.status, "error", err, "notLogged", held)
+}
+
+// Limits of what a problem repeats of the input.
+const (
+	maxFaults     = 32
+	maxFaultBytes = 512
+)
+
+// appendMembers appends the problem's members, without the braces.
+func appendMembers(b []byte, p *problem) []byte {
+	b = append(b, `"type":"`...)
+	b = append(append(b, typePrefix...), p.name...)
+	b = append(b, `","title":"`...)
+	b = append(b, p.title...)
+	b = append(b, `","status":`...)
+	b = strconv.AppendInt(b, int64(p.status), 10)
+	b = append(b, `,"detail":`...)
+	b = appendText(b, p.detail)
+	if len(p.faults) == 0 {
+		return b
+	}
+	b = append(b, `,"errors":[`...)
+	for i, f := range p.faults[:min(len(p.faults), maxFaults)] {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendFault(b, f)
+	}
+	return append(b, ']')
+}
+
+func appendFault(b []byte, f fault) []byte {
+	b = append(b, '{')
+	if f.in != "" {
+		b = append(append(append(b, `"in":"`...), f.in...), `",`...)
+	}
+	b = append(b, `"pointer":`...)
+	b = appendText(b, f.pointer)
+	b = append(b, `,"detail":`...)
+	return append(appendText(b, f.detail), '}')
+}
+
+// appendText appends a JSON string of text that may hold anything, and be long.
+func appendText(b []byte, text string) []byte {
+	if len(text) > maxFaultBytes {
+		end := maxFaultBytes
+		for end > 0 && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		text = text[:end] + "…"
+	}
+	return domain.AppendString(b, strings.ToValidUTF8(text, "\uFFFD"))
+}

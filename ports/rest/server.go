@@ -1,0 +1,24 @@
+package rest
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// NewServer returns a server for the handler that no slow client can hold up for ever. It uses the Logger and the
+// timeouts of o.
+//
+// There is no ReadTimeout: net/http would end the context of any request that takes longer, a long answer included. The
+// handler bounds the arrival of each body, and the writing of each long answer, by itself.
+func NewServer(h http.Handler, o Options) *http.Server {
+	o = o.withDefaults()
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: o.HeaderTimeout,
+		WriteTimeout:      o.BatchTimeout + time.Minute,
+		IdleTimeout:       o.IdleTimeout,
+		MaxHeaderBytes:    defaultMaxHeader,
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+	}
+}

@@ -1,0 +1,146 @@
+package netstreamflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/store"
+	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
+	"github.com/netstreamflow/netstreamflow/ports/consumer"
+	"github.com/netstreamflow/netstreamflow/ports/rest"
+)
+
+// valid is a configuration that has been checked.
+type valid struct{ Config }
+
+func provideValid(cfg Config) (valid, error) { return valid{cfg}, cfg.Validate() }
+
+func provideBroker(ctx context.Context, cfg valid, d Drivers, logger *slog.Logger) (broker.Broker, func(), error) {
+	b, err := broker.OpenURL(ctx, d.Brokers, cfg.Broker, broker.Options{
+		Topic: cfg.Topic, DeadLetterTopic: cfg.DeadLetterTopic(),
+		Partitions: cfg.Partitions, ReplicationFactor: cfg.ReplicationFactor,
+		PublishTimeout: cfg.PublishTimeout, MaxMessageBytes: int(cfg.MaxBody) + encodingGrowth,
+		Password: cfg.BrokerPassword, DataDir: cfg.DataDir, Logger: logger.With("part", "broker"),
+	})
+	if err != nil {
+		return nil, nil, cfg.openFault("broker", err)
+	}
+	return b, func() {
+		if err := b.Publisher().Close(); err != nil {
+			logger.Error("closing the publisher failed", "error", err)
+		}
+		if err := b.Close(); err != nil {
+			logger.Error("closing the broker failed", "error", err)
+		}
+	}, nil
+}
+
+// encodingGrowth is by how much an event's JSON may be longer than the body that it came in: the id and the timestamp may
+// have been left out.
+const encodingGrowth = 256
+
+func provideStore(ctx context.Context, cfg valid, d Drivers, logger *slog.Logger) (application.Store, func(), error) {
+	s, err := store.OpenURL(ctx, d.Stores, cfg.Store, store.Options{DataDir: cfg.DataDir, Logger: logger.With("part", "store")})
+	if err != nil {
+		return nil, nil, cfg.openFault("store", err)
+	}
+	return s, func() {
+		if err := s.Close(); err != nil {
+			logger.Error("closing the store failed", "error", err)
+		}
+	}, nil
+}
+
+// openFault tells a URL that cannot be used from a failure to open what it names.
+func (c Config) openFault(name string, err error) error {
+	var invalid *domain.InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Violations) == 0 {
+		return fmt.Errorf("open the %s: %w", name, err)
+	}
+	for _, s := range c.settings() {
+		if s.name == name {
+			return s.fault(invalid.Violations[0].Detail)
+		}
+	}
+	return err
+}
+
+func provideLog(b broker.Broker, cfg valid, logger *slog.Logger) (*broker.Log, func()) {
+	l := broker.NewLog(b, cfg.Topic, logger)
+	return l, l.Close
+}
+
+func providePublish(log application.Log, cfg valid) *application.Publish {
+	return application.NewPublish(log, cfg.PublishTimeout)
+}
+
+func provideHandler(cfg valid, p *application.Publish, f *application.Find, h *health, logger *slog.Logger) (http.Handler, error) {
+	return rest.NewHandler(rest.Options{
+		Publish: p, Find: f, Live: h.live, Ready: h.ready, MaxBody: cfg.MaxBody, Version: Version(), Logger: logger,
+	})
+}
+
+// consumers are those of one instance.
+type consumers struct {
+	// recorder takes the events into the store.
+	recorder *consumer.Consumer
+	// inspector keeps the dead letters where the recorder cannot: see provideConsumers.
+	inspector *consumer.Consumer
+}
+
+func (c consumers) all() []*consumer.Consumer {
+	if c.inspector == nil {
+		return []*consumer.Consumer{c.recorder}
+	}
+	return []*consumer.Consumer{c.recorder, c.inspector}
+}
+
+// provideConsumers chooses how the log is read. A durable store is filled by a consumer group, which goes on where it
+// stopped. A volatile store is a view of the whole log: every instance reads it from the start, and commits nothing. Each
+// start of each instance then meets the same poison again, so that a group of its own, which does commit, sees to it that
+// each such record becomes a dead letter once.
+func provideConsumers(cfg valid, b broker.Broker, s application.Store, r *application.Record, logger *slog.Logger) (consumers, error) {
+	deadLetters := broker.NewDeadLetters(b.Publisher(), cfg.DeadLetterTopic(), logger)
+	o := consumer.Options{Topic: cfg.Topic, Group: cfg.Group, Record: r, DeadLetters: deadLetters, Logger: logger.With("part", "consumer")}
+	if s.Volatile() {
+		o.Group = ""
+	}
+	if !s.Volatile() || isVolatile(b) {
+		recorder, err := newConsumer(b, o)
+		return consumers{recorder: recorder}, err
+	}
+	view := o
+	view.DeadLetters = nil
+	if measured, ok := b.(broker.Bounder); ok {
+		view.Bounds = func(ctx context.Context) (map[int32]application.Bounds, error) {
+			ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+			defer cancel()
+			return measured.Bounds(ctx, cfg.Topic)
+		}
+	}
+	recorder, err := newConsumer(b, view)
+	if err != nil {
+		return consumers{}, err
+	}
+	o.Group, o.Record = cfg.Group+".dead-letters", nil
+	inspector, err := newConsumer(b, o)
+	return consumers{recorder: recorder, inspector: inspector}, err
+}
+
+func newConsumer(b broker.Broker, o consumer.Options) (*consumer.Consumer, error) {
+	sub, err := b.Subscriber(o.Group)
+	if err != nil {
+		return nil, fmt.Errorf("make a subscriber of group %q: %w", o.Group, err)
+	}
+	return consumer.New(sub, o), nil
+}
+
+func isVolatile(b broker.Broker) bool {
+	v, ok := b.(broker.Volatile)
+	return ok && v.Volatile()
+}

@@ -1,0 +1,200 @@
+package netstreamflow
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// setting is one setting of a [Config] under its one name, of which the flag, the environment variable and the key of the
+// file are spellings.
+type setting struct {
+	name   string
+	usage  string
+	secret bool
+	// redact hides what must not be shown of a value, if anything.
+	redact func(string) string
+	value
+}
+
+// value is where a setting is kept. get and set speak text; the error of set says what is allowed.
+type value struct {
+	kind string
+	get  func() string
+	set  func(string) error
+}
+
+// SettingError is a setting that cannot be used.
+type SettingError struct {
+	// Setting is the name as it was given: a flag, an environment variable, or a key and its file.
+	Setting string
+	// Value is what was given, without secrets; Given is false where there is none, or it must not be shown.
+	Value string
+	Given bool
+	// Detail says what is allowed.
+	Detail string
+}
+
+// Error is one line that names the setting, the value and what is allowed.
+func (e *SettingError) Error() string {
+	if !e.Given {
+		return e.Setting + " " + e.Detail
+	}
+	return fmt.Sprintf("%s %q %s", e.Setting, e.Value, e.Detail)
+}
+
+// Is reports that every SettingError is a [domain.ErrInvalid].
+func (e *SettingError) Is(target error) bool { return target == domain.ErrInvalid }
+
+func (s *setting) fault(detail string) *SettingError {
+	return s.faultOf("--"+s.name, s.get(), detail)
+}
+
+func (s *setting) faultOf(spelling, given, detail string) *SettingError {
+	e := &SettingError{Setting: spelling, Value: given, Given: !s.secret, Detail: strings.TrimPrefix(detail, "invalid: ")}
+	if s.redact != nil {
+		e.Value = s.redact(given)
+	}
+	return e
+}
+
+// flag is a setting as a flag.
+type flag struct{ *setting }
+
+func (f flag) String() string {
+	if f.setting == nil || f.secret {
+		return ""
+	}
+	return f.get()
+}
+
+func (f flag) Set(s string) error {
+	if err := f.set(s); err != nil {
+		return f.faultOf("--"+f.name, s, err.Error())
+	}
+	return nil
+}
+
+func (f flag) Type() string { return f.kind }
+
+// AddFlags defines the flags of all settings; those named first, or all where none is named. Parsing sets c.
+func (c *Config) AddFlags(fs *pflag.FlagSet, names ...string) {
+	for _, s := range c.settings() {
+		if len(names) == 0 || contains(names, s.name) {
+			fs.Var(flag{s}, s.name, s.usage)
+		}
+	}
+	fs.String(configFlag, "", "YAML `file` with settings; flags and environment variables go before it")
+}
+
+func contains(names []string, name string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+const configFlag = "config"
+
+// FlagError turns an error of flag parsing into a [*SettingError].
+func FlagError(err error) error {
+	var known *SettingError
+	var unknown *pflag.NotExistError
+	var bare *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &unknown):
+		return &SettingError{Setting: "--" + unknown.GetSpecifiedName(), Detail: "is unknown: see --help"}
+	case errors.As(err, &bare):
+		return &SettingError{Setting: "--" + bare.GetSpecifiedName(), Detail: "needs a value"}
+	}
+	return &SettingError{Setting: "flags:", Detail: err.Error()}
+}
+
+func text(p *string, check func(string) error) value {
+	return value{kind: "string", get: func() string { return *p }, set: func(s string) error {
+		if check != nil {
+			if err := check(s); err != nil {
+				return err
+			}
+		}
+		*p = s
+		return nil
+	}}
+}
+
+func integer[T int | int64](p *T, least, most int64) value {
+	return value{kind: "int", get: func() string { return strconv.FormatInt(int64(*p), 10) }, set: func(s string) error {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < least || n > most {
+			return domain.Invalid("", fmt.Sprintf("must be a whole number from %d to %d", least, most))
+		}
+		*p = T(n)
+		return nil
+	}}
+}
+
+func duration(p *time.Duration, least, most time.Duration) value {
+	return value{kind: "duration", get: func() string { return p.String() }, set: func(s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil || d < least || d > most {
+			return domain.Invalid("", fmt.Sprintf("must be a duration from %s to %s, such as 500ms, 10s or 1m30s", least, most))
+		}
+		*p = d
+		return nil
+	}}
+}
+
+func level(p *slog.Level) value {
+	return value{kind: "level", get: func() string { return strings.ToLower(p.String()) }, set: func(s string) error {
+		for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+			if strings.EqualFold(s, l.String()) {
+				*p = l
+				return nil
+			}
+		}
+		return domain.Invalid("", "must be debug, info, warn or error")
+	}}
+}
+
+func choice(p *string, allowed ...string) value {
+	return value{kind: "string", get: func() string { return *p }, set: func(s string) error {
+		if !contains(allowed, s) {
+			return domain.Invalid("", "must be "+strings.Join(allowed, " or "))
+		}
+		*p = s
+		return nil
+	}}
+}
+
+// checkURL checks what any driver wants; the rest is the driver's.
+func checkURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme == "" {
+		return domain.Invalid("", "must be a URL, such as memory:")
+	}
+	return nil
+}
+
+var credentials = regexp.MustCompile(`//[^/]*@`)
+
+// redactURL cuts off what may hold a secret: the user's part and the parameters.
+func redactURL(s string) string {
+	s, _, cut := strings.Cut(credentials.ReplaceAllString(s, "//…@"), "?")
+	if cut {
+		s += "?…"
+	}
+	return s
+}

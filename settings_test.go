@@ -1,0 +1,170 @@
+package netstreamflow_test
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/netstreamflow/netstreamflow"
+)
+
+var update = flag.Bool("update", false, "write the files that are generated from the code")
+
+// load does what serve does with a command line, an environment and a file.
+func load(t *testing.T, args, environ []string) (netstreamflow.Config, error) {
+	t.Helper()
+	cfg := netstreamflow.DefaultConfig()
+	fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	cfg.AddFlags(fs)
+	if err := fs.Parse(args); err != nil {
+		return cfg, netstreamflow.FlagError(err)
+	}
+	return cfg, cfg.Load(fs, environ)
+}
+
+func file(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "settings.yaml")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestPrecedence(t *testing.T) {
+	path := file(t, "publish-timeout: 1s\ntopic: from-file\ngroup: from-file\npartitions: 3\nmax-body: 2048\n")
+	cfg, err := load(t, []string{"--publish-timeout", "3s", "--config", path},
+		[]string{"NETSTREAMFLOW_PUBLISH_TIMEOUT=2s", "NETSTREAMFLOW_TOPIC=from-env", "NETSTREAMFLOW_CONFIG=/nowhere", "HOME=/x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.PublishTimeout != 3*time.Second || cfg.Topic != "from-env" || cfg.Group != "from-file" || cfg.Partitions != 3 ||
+		cfg.MaxBody != 2048 || cfg.Listen != "127.0.0.1:5000" {
+		t.Errorf("%+v", cfg)
+	}
+}
+
+func TestFileNamedByTheEnvironment(t *testing.T) {
+	cfg, err := load(t, nil, []string{"NETSTREAMFLOW_CONFIG=" + file(t, "listen: 127.0.0.1:0\nlog-level: debug")})
+	if err != nil || cfg.Listen != "127.0.0.1:0" {
+		t.Errorf("%v %v", cfg.Listen, err)
+	}
+	if _, err := load(t, []string{"--config", file(t, "")}, nil); err != nil {
+		t.Errorf("an empty file: %v", err)
+	}
+}
+
+func TestSecretFromFile(t *testing.T) {
+	secret := file(t, "s3cret\n")
+	cfg, err := load(t, nil, []string{"NETSTREAMFLOW_BROKER_PASSWORD_FILE=" + secret})
+	if err != nil || cfg.BrokerPassword != "s3cret" {
+		t.Errorf("%q %v", cfg.BrokerPassword, err)
+	}
+}
+
+func TestBadSettingsNameTheSettingTheValueAndWhatIsAllowed(t *testing.T) {
+	for name, c := range map[string]struct {
+		args, environ []string
+		file          string
+		want          []string
+		never         string
+	}{
+		"unknown flag":           {args: []string{"--wat"}, want: []string{"--wat", "unknown"}},
+		"flag without value":     {args: []string{"--topic"}, want: []string{"--topic", "needs a value"}},
+		"bad number":             {args: []string{"--partitions", "many"}, want: []string{"--partitions", `"many"`, "1 to 10000"}},
+		"number out of range":    {args: []string{"--partitions=0"}, want: []string{"--partitions", `"0"`, "1 to 10000"}},
+		"bad duration":           {args: []string{"--publish-timeout", "10"}, want: []string{"--publish-timeout", `"10"`, "10s"}},
+		"bad level":              {args: []string{"--log-level", "loud"}, want: []string{"--log-level", `"loud"`, "debug, info, warn or error"}},
+		"bad format":             {args: []string{"--log-format", "xml"}, want: []string{"--log-format", `"xml"`, "text or json"}},
+		"bad address":            {args: []string{"--listen", "5000"}, want: []string{"--listen", `"5000"`, "host:port"}},
+		"bad port":               {args: []string{"--listen", "127.0.0.1:70000"}, want: []string{"--listen", "0 to 65535"}},
+		"bad topic":              {args: []string{"--topic", "a b"}, want: []string{"--topic", `"a b"`, "a-z"}},
+		"empty group":            {args: []string{"--group", ""}, want: []string{"--group", "empty"}},
+		"unknown variable":       {environ: []string{"NETSTREAMFLOW_TOPICS=x"}, want: []string{"NETSTREAMFLOW_TOPICS", "not a setting"}},
+		"bad variable":           {environ: []string{"NETSTREAMFLOW_PARTITIONS=x"}, want: []string{"NETSTREAMFLOW_PARTITIONS", `"x"`, "1 to 10000"}},
+		"file of what is public": {environ: []string{"NETSTREAMFLOW_TOPIC_FILE=/x"}, want: []string{"NETSTREAMFLOW_TOPIC_FILE", "not a setting"}},
+		"secret file missing":    {environ: []string{"NETSTREAMFLOW_BROKER_PASSWORD_FILE=/no/such"}, want: []string{"NETSTREAMFLOW_BROKER_PASSWORD_FILE", `"/no/such"`, "no such file"}},
+		"unknown key":            {file: "topics: x", want: []string{"topics in ", "not a setting"}},
+		"bad key":                {file: "partitions: x", want: []string{"partitions in ", `"x"`, "1 to 10000"}},
+		"nested key":             {file: "topic:\n  name: x", want: []string{"topic in ", "single value"}},
+		"key twice":              {file: "topic: a\ntopic: b", want: []string{"--config", "settings.yaml"}},
+		"not YAML":               {file: "{", want: []string{"--config", "settings.yaml", "YAML"}},
+		"not a mapping":          {file: "- a", want: []string{"--config", "settings.yaml", "YAML"}},
+		"file missing":           {args: []string{"--config", "/no/such"}, want: []string{"--config", `"/no/such"`, "no such file"}},
+		"password in the URL":    {args: []string{"--broker", "kafka://u:s3cret@h:%zz"}, want: []string{"--broker", "URL"}, never: "s3cret"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.file != "" {
+				c.args = append(c.args, "--config", file(t, c.file))
+			}
+			_, err := load(t, c.args, c.environ)
+			var fault *netstreamflow.SettingError
+			if !errors.As(err, &fault) {
+				t.Fatalf("error %v", err)
+			}
+			line := err.Error()
+			for _, want := range c.want {
+				if !strings.Contains(line, want) {
+					t.Errorf("%q lacks %q", line, want)
+				}
+			}
+			if strings.Contains(line, "\n") || c.never != "" && strings.Contains(line, c.never) {
+				t.Errorf("%q", line)
+			}
+		})
+	}
+}
+
+func TestNewRefusesWhatDriversRefuse(t *testing.T) {
+	for name, c := range map[string]struct {
+		set   func(*netstreamflow.Config)
+		want  []string
+		never string
+	}{
+		"unknown broker": {set: func(c *netstreamflow.Config) { c.Broker = "rabbit://h" }, want: []string{"--broker", `"rabbit://h"`, "kafka:", "memory:"}},
+		"unknown store":  {set: func(c *netstreamflow.Config) { c.Store = "oracle:x" }, want: []string{"--store", `"oracle:x"`, "memory:"}},
+		"password in the URL": {set: func(c *netstreamflow.Config) { c.Broker = "kafka://u:s3cret@h:9092" },
+			want: []string{"--broker", "broker-password"}, never: "s3cret"},
+		"unknown parameter": {set: func(c *netstreamflow.Config) { c.Broker = "kafka://h:9092?pasword=s3cret" },
+			want: []string{"--broker", "pasword"}, never: "s3cret"},
+		"bad value from Go": {set: func(c *netstreamflow.Config) { c.Partitions = -1 }, want: []string{"--partitions", `"-1"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := netstreamflow.DefaultConfig()
+			c.set(&cfg)
+			_, _, err := netstreamflow.New(t.Context(), cfg, netstreamflow.BuiltIn())
+			var fault *netstreamflow.SettingError
+			if !errors.As(err, &fault) {
+				t.Fatalf("error %v", err)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q lacks %q", err, want)
+				}
+			}
+			if c.never != "" && strings.Contains(err.Error(), c.never) {
+				t.Errorf("%q", err)
+			}
+		})
+	}
+}
+
+func TestConfigurationPageIsCurrent(t *testing.T) {
+	const path = "docs/configuration.md"
+	want := netstreamflow.ConfigurationPage()
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != want {
+		t.Errorf("%s is not what the code says: go test . -run TestConfigurationPageIsCurrent -update (%v)", path, err)
+	}
+}
