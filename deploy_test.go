@@ -78,14 +78,14 @@ func TestComposePinsImages(t *testing.T) {
 
 func TestComposeRunsKafkaInKRaftMode(t *testing.T) {
 	kafka := composeService(t, "kafka")
-	environment := kafka.Environment.Resolve(func(string) (string, bool) { return "", false })
+	environment := kafka.Environment.ToMapping()
 	for name, want := range map[string]string{
 		"KAFKA_PROCESS_ROLES":            "broker,controller",
 		"KAFKA_CONTROLLER_QUORUM_VOTERS": "1@kafka:29093",
 		"KAFKA_ADVERTISED_LISTENERS":     "HOST://127.0.0.1:9092,INTERNAL://kafka:29092",
 	} {
-		if got := environment[name]; got == nil || *got != want {
-			t.Errorf("%s is %v, want %q", name, got, want)
+		if got := environment[name]; got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
 	for name := range environment {

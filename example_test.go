@@ -14,6 +14,7 @@ import (
 // A service inside a test or another program: Kafka is swapped for in-process pub/sub by the broker URL.
 func Example() {
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	cfg := netstreamflow.DefaultConfig()
 	cfg.Broker, cfg.Store, cfg.Listen = "memory:", "memory:", "127.0.0.1:0"
 	cfg.LogOutput = io.Discard

@@ -23,7 +23,7 @@ func (n *nameSet) add(name []byte) bool {
 		return true
 	}
 	if n.all == nil {
-		n.all = make(map[string]struct{}, 4*len(n.first))
+		n.all = make(map[string]struct{}, 2*len(n.first))
 		for _, known := range n.first {
 			n.all[string(known)] = struct{}{}
 		}

@@ -26,13 +26,14 @@ func (s *scanner) space() {
 }
 
 func (s *scanner) skipSpace() {
-	start := s.pos
-	for isSpace(s.peek()) {
-		s.pos++
+	end := s.pos
+	for end < len(s.text) && isSpace(s.text[end]) {
+		end++
 	}
-	if s.pos > start {
+	if end > s.pos {
 		s.spaces++
 	}
+	s.pos = end
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
@@ -243,15 +244,15 @@ func (s *scanner) end() *InvalidError {
 // compact returns the strict JSON in text without insignificant space.
 func compact(text []byte) []byte {
 	out := make([]byte, 0, len(text))
-	start := 0
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '"':
-			i = closingQuote(text, i)
-		case isSpace(c):
-			out = append(out, text[start:i]...)
-			start = i + 1
+			end := closingQuote(text, i)
+			out = append(out, text[i:end+1]...)
+			i = end
+		case !isSpace(c):
+			out = append(out, c)
 		}
 	}
-	return append(out, text[start:]...)
+	return out
 }

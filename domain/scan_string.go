@@ -126,12 +126,12 @@ func hexRune(digits []byte) (r rune) {
 func unescape(raw []byte) []byte {
 	text := make([]byte, 0, len(raw)) // an escape is never shorter than what it stands for
 	for {
-		i := bytes.IndexByte(raw, '\\')
-		if i < 0 {
-			return append(text, raw...)
+		before, rest, found := bytes.Cut(raw, []byte{'\\'})
+		text = append(text, before...)
+		if !found {
+			return text
 		}
-		text = append(text, raw[:i]...)
-		text, raw = appendEscaped(text, raw[i+1:])
+		text, raw = appendEscaped(text, rest)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"sync"
 	"time"
 )
 
@@ -24,30 +23,11 @@ var uuidDigits = [len(UUID{})]int{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28,
 // fails: since Go 1.24 crypto/rand ends the program rather than return bad randomness.
 func NewUUID(now time.Time) UUID {
 	var id UUID
-	random.read(id[6:])
+	_, _ = rand.Read(id[6:])
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli())) //nolint:gosec // a time before 1970 wraps, still unique
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli())) // a time before 1970 wraps, still unique
 	copy(id[:6], ms[2:])
 	return id.stamp(7)
-}
-
-// random hands out the bytes of crypto/rand, of which it takes many at once: each call may be one of the kernel.
-var random = randomness{used: len(randomness{}.bytes)}
-
-type randomness struct {
-	mu    sync.Mutex
-	used  int
-	bytes [1000]byte
-}
-
-func (r *randomness) read(b []byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.bytes)-r.used < len(b) {
-		_, _ = rand.Read(r.bytes[:])
-		r.used = 0
-	}
-	r.used += copy(b, r.bytes[r.used:])
 }
 
 // NamedUUID returns the same UUIDv8 for the same parts (RFC 9562 appendix B.2: name-based with SHA-256). Parts are

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/netstreamflow/netstreamflow"
-	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 // The exit statuses.
@@ -38,7 +37,8 @@ func run(ctx context.Context, args, environ []string) int {
 	}
 	fmt.Fprintln(os.Stderr, "netstreamflow:", err)
 	var usage *usageError
-	if errors.As(err, &usage) || errors.Is(err, domain.ErrInvalid) {
+	var setting *netstreamflow.SettingError
+	if errors.As(err, &usage) || errors.As(err, &setting) {
 		return statusUsage
 	}
 	return statusFailed

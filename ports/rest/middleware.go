@@ -35,15 +35,15 @@ func (a *api) logRequest(ctx context.Context, start time.Time, w *answer, r *htt
 
 // recover turns a panic into an answer, or cuts off the one that has begun.
 func (a *api) recover(w *answer, r *http.Request) {
-	switch cause := recover(); {
-	case cause == nil:
+	cause := recover()
+	if cause == nil {
 		return
-	case cause == http.ErrAbortHandler: //nolint:errorlint,err113 // net/http compares it so, too
-		panic(cause)
-	default:
-		a.Logger.ErrorContext(r.Context(), "a handler panicked", "method", r.Method, "path", r.URL.EscapedPath(),
-			"cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
 	}
+	if cause == http.ErrAbortHandler { //nolint:errorlint // a panic's value, and net/http compares it so, too
+		panic(cause)
+	}
+	a.Logger.ErrorContext(r.Context(), "a handler panicked", "method", r.Method, "path", r.URL.EscapedPath(),
+		"cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
 	if w.status != 0 {
 		panic(http.ErrAbortHandler)
 	}

@@ -15,7 +15,7 @@ const (
 	DefaultMaxBody      = 1 << 20
 	DefaultMaxBatchBody = 16 << 20
 
-	defaultMaxHeader     = 32 << 10
+	defaultMaxHeader     = 64 << 10
 	defaultHeaderTimeout = 10 * time.Second
 	defaultBodyTimeout   = 30 * time.Second
 	defaultBatchTimeout  = 2 * time.Minute

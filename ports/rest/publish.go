@@ -59,7 +59,7 @@ func idempotencyKey(values []string) (string, error) {
 	if len(values) > 1 {
 		return "", headerProblem(invalid, name, "is there twice")
 	}
-	key := strings.TrimSpace(values[0])
+	key := strings.Trim(values[0], " \t")
 	if key == "" || len(key) > maxKeyLen || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return "", headerProblem(invalid, name, "must be 1 to 255 printable ASCII characters")
 	}

@@ -4,6 +4,7 @@ package confluent
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -77,6 +78,30 @@ func (a *admin) create(ctx context.Context, spec kafka.TopicSpecification) error
 		}
 		return nil
 	})
+}
+
+// limitConfig is the name of a topic's limit of the size of a batch.
+const limitConfig = "max.message.bytes"
+
+// limit tells how large a batch of the topic's records may be.
+func (a *admin) limit(ctx context.Context, topic string) (limit int, err error) {
+	resource := kafka.ConfigResource{
+		Type: kafka.ResourceTopic, Name: topic, Config: []kafka.ConfigEntry{{Name: limitConfig}},
+	}
+	err = a.ask(ctx, func(c *kafka.AdminClient, timeout kafka.AdminOptionRequestTimeout) error {
+		results, err := c.DescribeConfigs(ctx, []kafka.ConfigResource{resource}, timeout)
+		if err != nil {
+			return err
+		}
+		for _, r := range results {
+			if r.Error.Code() != kafka.ErrNoError {
+				return r.Error
+			}
+			limit, err = strconv.Atoi(r.Config[limitConfig].Value)
+		}
+		return err
+	})
+	return limit, err
 }
 
 // bounds tells where the partitions of a topic begin and end.

@@ -23,8 +23,12 @@ const flushTimeout = 5 * time.Second
 
 // Broker is a Kafka cluster. It implements [broker.Broker], [broker.Pinger], [broker.Bounder] and [broker.Laned].
 type Broker struct {
-	options   broker.Options
-	inFlight  int
+	options  broker.Options
+	inFlight int
+	// lookout is how often a subscription without a group looks for new partitions, readAhead how many bytes may wait for the
+	// receiver in all lanes of a subscription.
+	lookout   time.Duration
+	readAhead int64
 	consumer  kafka.ConfigMap
 	client    *client
 	admin     *admin
@@ -35,13 +39,22 @@ type Broker struct {
 	mu          sync.Mutex
 	subscribers []*subscriber
 	closed      bool
-	// logging ends the goroutine that forwards librdkafka's log.
-	logging chan struct{}
-	logged  sync.WaitGroup
+	// endLog ends the goroutine that forwards librdkafka's log.
+	endLog context.CancelFunc
+	logged sync.WaitGroup
 }
 
 // Open implements [broker.Open].
-func Open(_ context.Context, u *url.URL, o broker.Options) (broker.Broker, error) {
+func Open(ctx context.Context, u *url.URL, o broker.Options) (broker.Broker, error) {
+	b, err := open(ctx, u, o, nil)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// open opens a broker whose producer has settings of its own beside those of every producer.
+func open(ctx context.Context, u *url.URL, o broker.Options, own kafka.ConfigMap) (*Broker, error) {
 	k, err := broker.ParseKafkaURL(u, o.Password)
 	if err != nil {
 		return nil, err
@@ -51,11 +64,13 @@ func Open(_ context.Context, u *url.URL, o broker.Options) (broker.Broker, error
 	if err != nil {
 		return nil, err
 	}
-	b := newBroker(k, o, settings)
-	b.logged.Go(func() { forward(logs, b.logging, b.logger) })
+	b := newBroker(k, o, settings, own)
+	logging, end := context.WithCancel(context.WithoutCancel(ctx))
+	b.endLog = end
+	b.logged.Go(func() { forward(logging, logs, b.logger) })
 	first, err := b.client.acquire() // shows whether librdkafka can do with the settings
 	if err != nil {
-		close(b.logging)
+		end()
 		b.logged.Wait()
 		return nil, domain.Invalid("", fmt.Sprintf("does not suit librdkafka: %v", err))
 	}
@@ -63,23 +78,24 @@ func Open(_ context.Context, u *url.URL, o broker.Options) (broker.Broker, error
 	return b, nil
 }
 
-func newBroker(k broker.KafkaURL, o broker.Options, settings kafka.ConfigMap) *Broker {
+func newBroker(k broker.KafkaURL, o broker.Options, settings, own kafka.ConfigMap) *Broker {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &client{config: with(settings, producing(o)), logger: o.Logger}
+	c := &client{config: with(settings, producing(o), own), logger: o.Logger}
 	a := &admin{client: c}
 	t := newTopics(a, o)
 	return &Broker{
 		options:   o,
 		inFlight:  k.InFlight,
+		lookout:   lookout,
+		readAhead: readAhead,
 		consumer:  settings,
 		client:    c,
 		admin:     a,
 		topics:    t,
 		publisher: &publisher{client: c, topics: t, timeout: o.PublishTimeout},
 		logger:    o.Logger,
-		logging:   make(chan struct{}),
 	}
 }
 
@@ -128,7 +144,7 @@ func (b *Broker) Close() error {
 	}
 	_ = b.publisher.Close()
 	b.client.close(flushTimeout)
-	close(b.logging)
+	b.endLog()
 	b.logged.Wait()
 	return nil
 }

@@ -38,12 +38,13 @@ func (c *client) acquire() (*producer, error) {
 		return nil, errClosed
 	}
 	if c.current == nil {
-		p, err := kafka.NewProducer(c.config)
+		made, err := kafka.NewProducer(c.config)
 		if err != nil {
 			return nil, unavailable("make a producer", err)
 		}
-		c.current = &producer{Producer: p}
-		c.background.Go(func() { c.drain(c.current) })
+		p := &producer{Producer: made}
+		c.background.Go(func() { c.drain(p) })
+		c.current = p
 	}
 	c.current.users.Add(1)
 	return c.current, nil

@@ -3,7 +3,7 @@
 package confluent
 
 import (
-	"strconv"
+	"maps"
 	"strings"
 	"time"
 
@@ -14,18 +14,23 @@ import (
 )
 
 const (
-	// headRoom is what a record may have beside its value: key, headers and framing.
-	headRoom = 64 << 10
-	// leastRecordBytes keeps a topic from being made with a smaller limit than Kafka's own, to which batches are sized.
-	leastRecordBytes = 1 << 20
+	// linger is how many milliseconds librdkafka waits for more records: those of one call come together anyway.
+	linger = 0
 	// sessionTimeout is after how long without a heartbeat a member has left its group.
 	sessionTimeout = 10 * time.Second
 	// networkTimeout is how long a server may take for a request that has no limit of its own.
 	networkTimeout = 10 * time.Second
 )
 
-// recordLimit is the size of the largest record that is sent.
-func recordLimit(o broker.Options) int { return max(o.MaxMessageBytes+headRoom, leastRecordBytes) }
+// Sizes of records. A topic's limit is for a whole batch, so that it must leave room for key, headers and framing; a dead
+// letter also has all headers of the record, and the reason.
+const (
+	defaultLimit       = 1048588 // Kafka's own, which librdkafka's batches fit in
+	recordHeadroom     = 64 << 10
+	deadLetterHeadroom = 256 << 10
+	// largestRequest is what a server takes by default.
+	largestRequest = 100 << 20
+)
 
 // common returns the settings that producer and consumer share.
 func common(k broker.KafkaURL, logs chan kafka.LogEvent) (kafka.ConfigMap, error) {
@@ -42,6 +47,7 @@ func common(k broker.KafkaURL, logs chan kafka.LogEvent) (kafka.ConfigMap, error
 		"socket.keepalive.enable":  true,
 		"reconnect.backoff.max.ms": 1000, // a server that is back is used at once
 		"log.connection.close":     false,
+		"enable.metrics.push":      false, // nobody was asked whether the cluster may have the client's metrics
 		"go.logs.channel.enable":   true,
 		"go.logs.channel":          logs,
 	}
@@ -72,13 +78,11 @@ func setUnlessEmpty(m kafka.ConfigMap, name, value string) {
 	}
 }
 
-// with returns a copy of the settings with some more.
-func with(m, more kafka.ConfigMap) *kafka.ConfigMap {
-	all := make(kafka.ConfigMap, len(m)+len(more))
-	for _, each := range []kafka.ConfigMap{m, more} {
-		for name, value := range each {
-			all[name] = value
-		}
+// with returns all the settings together; later ones win.
+func with(settings ...kafka.ConfigMap) *kafka.ConfigMap {
+	all := kafka.ConfigMap{}
+	for _, m := range settings {
+		maps.Copy(all, m)
 	}
 	return &all
 }
@@ -90,8 +94,9 @@ func producing(o broker.Options) kafka.ConfigMap {
 		"acks":               "all",
 		"partitioner":        "murmur2_random",
 		"message.timeout.ms": millis(o.PublishTimeout),
-		"message.max.bytes":  recordLimit(o),
-		"linger.ms":          linger,
+		// What is too large for a topic is the server's to say.
+		"message.max.bytes": largestRequest - deadLetterHeadroom,
+		"linger.ms":         linger,
 		// Delivery reports need neither key nor value. The channels' default sizes take 24 MB for nothing.
 		"go.delivery.report.fields": "none",
 		"go.events.channel.size":    64,
@@ -105,7 +110,7 @@ func consuming() kafka.ConfigMap {
 		"auto.offset.reset":             "earliest",
 		"isolation.level":               "read_committed",
 		"session.timeout.ms":            millis(sessionTimeout),
-		"heartbeat.interval.ms":         millis(sessionTimeout / 5),
+		"heartbeat.interval.ms":         1000, // so often a member hears of a rebalance
 		"partition.assignment.strategy": "range",
 		"enable.auto.offset.store":      false,
 		// A new topic is found soon, also where the server asked first did not know it yet.
@@ -119,5 +124,3 @@ func consuming() kafka.ConfigMap {
 }
 
 func millis(d time.Duration) int { return int(d / time.Millisecond) }
-
-func text(n int) string { return strconv.Itoa(n) }

@@ -24,7 +24,8 @@
 // A member of a group begins with the group's place, or with the log's first record, and commits the offset behind the
 // records acked without a gap: once a second, when partitions move to another member, and at the end. At a rebalance it
 // delivers nothing more and gives the receiver five seconds to ack what it has. Delivery is at least once. With group ""
-// the subscription assigns itself all partitions, finds new ones within half a minute, and commits nothing.
+// the subscription assigns itself all partitions, finds added ones, and commits nothing. What is still in the
+// channel when a subscription ends is dropped from it: it is not acked.
 //
 // Topics are made when they are first used, before the first record. A record without key has a null key, a message
 // without payload a null value; both come back as empty. Aborted transactions of other producers are not delivered.

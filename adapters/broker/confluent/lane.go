@@ -44,10 +44,10 @@ func newLane(
 	keep func(place kafka.TopicPartition),
 ) *lane {
 	l := &lane{partition: partition, limit: limit, fed: make(chan struct{}), arrived: make(chan struct{}, 1)}
-	l.ctx, l.end = context.WithCancel(ctx)
-	feeding, halt := context.WithCancel(l.ctx)
-	l.halt = halt
-	l.delivery = broker.NewDelivery(l.ctx, out, window, func(next int64) {
+	ctx, l.end = context.WithCancel(ctx)
+	feeding, halt := context.WithCancel(ctx)
+	l.ctx, l.halt = ctx, halt
+	l.delivery = broker.NewDelivery(ctx, out, window, func(next int64) {
 		if !l.lost.Load() {
 			keep(kafka.TopicPartition{Topic: partition.Topic, Partition: partition.Partition, Offset: kafka.Offset(next)})
 		}
@@ -81,7 +81,7 @@ func (l *lane) feed(ctx context.Context) {
 	defer close(l.fed)
 	for {
 		for _, record := range l.take() {
-			if l.delivery.Deliver(ctx, decode(l.ctx, record), int64(record.TopicPartition.Offset)) != nil {
+			if l.delivery.Deliver(ctx, l.message(record), int64(record.TopicPartition.Offset)) != nil {
 				return
 			}
 			l.bytes.Add(-size(record))
@@ -93,6 +93,8 @@ func (l *lane) feed(ctx context.Context) {
 		}
 	}
 }
+
+func (l *lane) message(record *kafka.Message) *message.Message { return decode(l.ctx, record) }
 
 func (l *lane) take() []*kafka.Message {
 	l.mu.Lock()

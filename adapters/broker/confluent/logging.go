@@ -19,13 +19,14 @@ const (
 	syslogInfo     = 6
 )
 
-// forward logs what librdkafka says, until the channel done is closed.
-func forward(logs <-chan kafka.LogEvent, done <-chan struct{}, logger *slog.Logger) {
+// forward logs what librdkafka says, until ctx ends.
+func forward(ctx context.Context, logs <-chan kafka.LogEvent, logger *slog.Logger) {
 	for {
 		select {
 		case line := <-logs:
-			logger.Log(context.Background(), level(line.Level), "librdkafka: "+line.Message, "client", line.Name, "tag", line.Tag)
-		case <-done:
+			logger.Log(ctx, level(line.Level), "librdkafka",
+				"message", line.Message, "client", line.Name, "tag", line.Tag)
+		case <-ctx.Done():
 			return
 		}
 	}

@@ -9,27 +9,24 @@ import (
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
-// lookout is how often a subscription without a group looks for new partitions.
-const lookout = 30 * time.Second
-
 // rebalance follows the group. librdkafka calls it from a poll, and waits for it: it always returns in time.
 func (s *subscription) rebalance(c *kafka.Consumer, event kafka.Event) error {
 	switch e := event.(type) {
 	case kafka.AssignedPartitions:
 		return s.assigned(c, e.Partitions)
 	case kafka.RevokedPartitions:
-		return s.revoked(c, len(e.Partitions))
+		return s.revoked(c, numbers(e.Partitions))
 	}
 	return nil
 }
 
 func (s *subscription) assigned(c *kafka.Consumer, partitions []kafka.TopicPartition) error {
-	s.broker.logger.Info("partitions assigned", "topic", s.topic, "partitions", numbers(partitions))
-	if s.ctx.Err() == nil && len(partitions) > 0 {
-		s.open(partitions)
-	}
-	if err := c.Assign(partitions); err != nil {
+	s.broker.logger.Info("partitions assigned", "topic", s.topic, "group", s.group, "partitions", numbers(partitions))
+	if err := c.Assign(partitions); err != nil || len(partitions) == 0 {
 		return err
+	}
+	if s.ctx.Err() == nil {
+		s.open(numbers(partitions))
 	}
 	// librdkafka remembers a pause from an earlier assignment.
 	return c.Resume(partitions)
@@ -37,9 +34,9 @@ func (s *subscription) assigned(c *kafka.Consumer, partitions []kafka.TopicParti
 
 // revoked lets the receiver finish what it has, unless another member may have it already. The stored places are
 // committed by librdkafka as the partitions are unassigned.
-func (s *subscription) revoked(c *kafka.Consumer, n int) error {
+func (s *subscription) revoked(c *kafka.Consumer, partitions []int32) error {
 	lost := c.AssignmentLost()
-	s.broker.logger.Info("partitions revoked", "topic", s.topic, "partitions", n, "lost", lost)
+	s.broker.logger.Info("partitions revoked", "topic", s.topic, "group", s.group, "partitions", partitions, "lost", lost)
 	patience, cancel := context.WithTimeout(s.ctx, revokeTimeout)
 	defer cancel()
 	if lost {
@@ -60,17 +57,47 @@ func numbers(partitions []kafka.TopicPartition) []int32 {
 	return all
 }
 
-// add assigns partitions to a subscription without a group.
-func (s *subscription) add(partitions []kafka.TopicPartition) error {
-	s.open(partitions)
-	return s.consumer.IncrementalAssign(partitions)
+// count tells how many partitions the topic has; they are numbered from 0.
+func (s *subscription) count(ctx context.Context) (int32, error) {
+	partitions, err := s.broker.admin.partitions(ctx, s.topic)
+	if err != nil {
+		return 0, unavailable("ask for the partitions of topic "+s.topic, err)
+	}
+	return int32(len(partitions)), nil //nolint:gosec // Kafka's partitions are 32 bits
 }
 
-// watch looks for new partitions until the subscription ends.
+// add assigns the partitions from first to the one before next to a subscription without a group.
+func (s *subscription) add(first, next int32) error {
+	var partitions []kafka.TopicPartition
+	for n := first; n < next; n++ {
+		partitions = append(partitions, kafka.TopicPartition{Topic: &s.topic, Partition: n, Offset: kafka.OffsetBeginning})
+	}
+	if err := s.consumer.IncrementalAssign(partitions); err != nil {
+		return unavailable("assign the partitions of topic "+s.topic, err)
+	}
+	s.open(numbers(partitions))
+	return nil
+}
+
+// grow assigns partitions that watch has found.
+func (s *subscription) grow() {
+	select {
+	case next := <-s.found:
+		first := int32(len(s.lanes)) //nolint:gosec // Kafka's partitions are 32 bits
+		if next <= first {
+			return
+		}
+		if err := s.add(first, next); err != nil {
+			s.broker.logger.Warn("new partitions could not be assigned", "topic", s.topic, "error", err)
+		}
+	default:
+	}
+}
+
+// watch looks how many partitions there are until the subscription ends.
 func (s *subscription) watch() {
 	tick := time.NewTicker(s.broker.lookout)
 	defer tick.Stop()
-	known := len(s.lanes)
 	for {
 		select {
 		case <-tick.C:
@@ -78,16 +105,14 @@ func (s *subscription) watch() {
 			return
 		}
 		asking, cancel := context.WithTimeout(s.ctx, s.broker.lookout)
-		all, err := s.all(asking)
+		n, err := s.count(asking)
 		cancel()
-		if err != nil || len(all) <= known {
+		if err != nil {
 			continue
 		}
 		select {
-		case s.found <- all[known:]:
-			known = len(all)
+		case s.found <- n:
 		case <-s.ctx.Done():
-			return
 		}
 	}
 }

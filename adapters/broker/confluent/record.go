@@ -4,6 +4,8 @@ package confluent
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -15,13 +17,15 @@ import (
 // uuidHeader is the header that holds a message's UUID, as in every Watermill Pub/Sub on Kafka.
 const uuidHeader = "_watermill_message_uuid"
 
-// encode makes the record of a message.
+// encode makes the record of a message; its headers are always in the same order.
 func encode(topic *string, msg *message.Message) *kafka.Message {
-	headers := make([]kafka.Header, 1, 1+len(msg.Metadata))
-	headers[0] = kafka.Header{Key: uuidHeader, Value: []byte(msg.UUID)}
-	for name, value := range msg.Metadata {
-		if name != broker.KeyMetadata {
-			headers = append(headers, kafka.Header{Key: name, Value: []byte(value)})
+	headers := make([]kafka.Header, 0, 1+len(msg.Metadata))
+	if msg.UUID != "" {
+		headers = append(headers, kafka.Header{Key: uuidHeader, Value: []byte(msg.UUID)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(msg.Metadata)) {
+		if name != broker.KeyMetadata && name != uuidHeader {
+			headers = append(headers, kafka.Header{Key: name, Value: []byte(msg.Metadata[name])})
 		}
 	}
 	return &kafka.Message{
@@ -41,7 +45,7 @@ func keyOf(msg *message.Message) []byte {
 	return []byte(key)
 }
 
-// decode makes the message of a record; it takes whatever a record may hold.
+// decode makes the message of a record; it takes whatever a record may hold. Of several headers with one name the last counts.
 func decode(ctx context.Context, record *kafka.Message) *message.Message {
 	msg := message.NewMessage("", record.Value)
 	for _, h := range record.Headers {

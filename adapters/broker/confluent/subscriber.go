@@ -69,9 +69,9 @@ func (s *subscriber) open(ctx context.Context, topic string) (*subscription, err
 	if err := b.topics.ensure(asking, topic); err != nil {
 		return nil, err
 	}
-	sub := newSubscription(ctx, b, topic)
+	sub := newSubscription(ctx, b, s.group, topic)
 	if s.group != "" {
-		return sub, sub.join(s.group)
+		return sub, sub.join()
 	}
 	return sub, sub.replay(asking)
 }
@@ -91,24 +91,24 @@ func (s *subscriber) close() {
 }
 
 // join makes the consumer a member of the group.
-func (s *subscription) join(group string) error {
+func (s *subscription) join() error {
 	err := s.connect(kafka.ConfigMap{
-		"group.id": group, "enable.auto.commit": true, "auto.commit.interval.ms": millis(commitInterval),
+		"group.id": s.group, "enable.auto.commit": true, "auto.commit.interval.ms": millis(commitInterval),
 	})
 	if err != nil {
 		return err
 	}
 	if err := s.consumer.SubscribeTopics([]string{s.topic}, s.rebalance); err != nil {
 		s.leave()
-		return unavailable("join group "+group, err)
+		return unavailable("join group "+s.group, err)
 	}
 	return nil
 }
 
-// replay assigns all partitions to the consumer, from their first records. librdkafka wants a group even so, which nobody
-// else is in and where nothing is committed.
+// replay assigns all partitions to the consumer, from their first records. librdkafka wants a group even so: one that
+// nobody else is in, and where nothing is committed.
 func (s *subscription) replay(ctx context.Context) error {
-	partitions, err := s.unknown(ctx)
+	n, err := s.count(ctx)
 	if err != nil {
 		return err
 	}
@@ -116,10 +116,9 @@ func (s *subscription) replay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.found = make(chan []kafka.TopicPartition)
-	if err := s.add(partitions); err != nil {
+	if err := s.add(0, n); err != nil {
 		s.leave()
-		return unavailable("assign the partitions of topic "+s.topic, err)
+		return err
 	}
 	s.watching.Go(s.watch)
 	return nil

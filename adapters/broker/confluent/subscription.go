@@ -22,47 +22,45 @@ const (
 	leaveTimeout = 5 * time.Second
 	// fetchAhead is how many records of a partition librdkafka tries to have ready.
 	fetchAhead = 2000
-	// readAhead is how many bytes wait for the receiver in all lanes of a subscription, before partitions are paused.
+	// lookout and readAhead are the defaults of the fields of [Broker].
+	lookout   = 10 * time.Second
 	readAhead = 32 << 20
 )
 
 // subscription is one consumer of librdkafka with a lane for each of its partitions. One goroutine, that of run, polls and
 // owns the lanes.
 type subscription struct {
-	broker   *Broker
+	broker *Broker
+	// group is "" where the subscription reads all partitions by itself.
+	group    string
 	topic    string
 	out      chan *message.Message
 	ctx      context.Context //nolint:containedctx // the subscription is what the context is the life of
 	consumer *kafka.Consumer
 	lanes    map[int32]*lane
-	// found brings partitions that are new to a subscription without a group.
-	found    chan []kafka.TopicPartition
+	// found brings to a subscription without a group how many partitions there are.
+	found    chan int32
 	watching sync.WaitGroup
 }
 
-func newSubscription(ctx context.Context, b *Broker, topic string) *subscription {
+func newSubscription(ctx context.Context, b *Broker, group, topic string) *subscription {
 	return &subscription{
-		broker: b, topic: topic, ctx: ctx, out: make(chan *message.Message), lanes: map[int32]*lane{},
+		broker: b, group: group, topic: topic, out: make(chan *message.Message), ctx: ctx,
+		lanes: map[int32]*lane{}, found: make(chan int32),
 	}
 }
 
 // connect makes the consumer.
 func (s *subscription) connect(settings kafka.ConfigMap) error {
 	var err error
-	s.consumer, err = kafka.NewConsumer(with(*with(s.broker.consumer, consuming()), settings))
+	s.consumer, err = kafka.NewConsumer(with(s.broker.consumer, consuming(), settings))
 	return unavailable("make a consumer", err)
 }
 
 // run serves the consumer until the subscription's context ends.
 func (s *subscription) run() {
 	for s.ctx.Err() == nil {
-		select {
-		case partitions := <-s.found:
-			if err := s.add(partitions); err != nil {
-				s.broker.logger.Warn("new partitions could not be assigned", "topic", s.topic, "error", err)
-			}
-		default:
-		}
+		s.grow()
 		s.handle(s.consumer.Poll(millis(s.wait())))
 		s.resume()
 	}
@@ -121,17 +119,16 @@ func (s *subscription) resume() {
 }
 
 // open starts lanes for partitions.
-func (s *subscription) open(partitions []kafka.TopicPartition) {
-	share := max(recordOverhead, readAhead/int64(len(s.lanes)+len(partitions)))
-	for _, p := range partitions {
-		tp := kafka.TopicPartition{Topic: &s.topic, Partition: p.Partition}
-		s.lanes[p.Partition] = newLane(s.ctx, tp, share, s.out, s.broker.inFlight, s.keep)
+func (s *subscription) open(partitions []int32) {
+	limit := max(1, s.broker.readAhead/int64(len(s.lanes)+len(partitions)))
+	for _, n := range partitions {
+		s.lanes[n] = newLane(s.ctx, kafka.TopicPartition{Topic: &s.topic, Partition: n}, limit, s.out, s.broker.inFlight, s.keep)
 	}
 }
 
-// keep notes the group's place; librdkafka commits it. Without a group there is none.
+// keep notes the group's place; librdkafka commits it.
 func (s *subscription) keep(place kafka.TopicPartition) {
-	if s.found != nil {
+	if s.group == "" {
 		return
 	}
 	if _, err := s.consumer.StoreOffsets([]kafka.TopicPartition{place}); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -97,8 +98,7 @@ func (t *topics) create(ctx context.Context, topic string) error {
 		Topic:             topic,
 		NumPartitions:     max(1, t.options.Partitions),
 		ReplicationFactor: t.options.ReplicationFactor,
-		// A record as large as the producer allows stands in a batch, which has a head of its own.
-		Config: map[string]string{"max.message.bytes": fmt.Sprint(recordLimit(t.options) + 1<<10)},
+		Config:            map[string]string{limitConfig: strconv.Itoa(t.limit(ctx, topic))},
 	}
 	err := t.admin.create(ctx, spec)
 	switch {
@@ -110,6 +110,18 @@ func (t *topics) create(ctx context.Context, topic string) error {
 		return fmt.Errorf("create topic %s: %w: %w", topic, domain.ErrInvalid, err)
 	}
 	return err
+}
+
+// limit is how large the records of a new topic may be. A dead letter may be larger than any record of the main topic.
+func (t *topics) limit(ctx context.Context, topic string) int {
+	limit := max(defaultLimit, t.options.MaxMessageBytes+recordHeadroom)
+	if topic != t.options.DeadLetterTopic || topic == t.options.Topic {
+		return limit
+	}
+	if records, err := t.admin.limit(ctx, t.options.Topic); err == nil {
+		limit = max(limit, records)
+	}
+	return min(limit+deadLetterHeadroom, largestRequest-deadLetterHeadroom)
 }
 
 // await returns when the new topic is known and all its partitions have leaders.

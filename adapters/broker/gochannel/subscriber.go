@@ -25,37 +25,53 @@ type subscriber struct {
 
 // Subscribe implements [message.Subscriber]. It waits for a publication to the topic that is under way.
 func (s *subscriber) Subscribe(ctx context.Context, name string) (<-chan *message.Message, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, errClosed()
+	if err := s.enter(); err != nil {
+		return nil, err
 	}
+	defer s.running.Done()
 	t, err := s.broker.topic(name)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	carriers, err := t.channel.Subscribe(ctx, name)
+	ctx, cancel := s.bound(ctx, t)
+	carriers, err := t.subscribe(ctx)
 	if err != nil {
 		cancel()
-		return nil, errClosed()
+		return nil, err
 	}
-	t.listeners.Add(1)
-	sub := &subscription{out: make(chan *message.Message, window)}
+	out := make(chan *message.Message, window)
+	s.running.Go(func() {
+		defer close(out)
+		defer t.listeners.Add(-1)
+		defer cancel()
+		deliver(ctx, carriers, out)
+	})
+	return out, nil
+}
+
+// enter counts a call that Close must wait for.
+func (s *subscriber) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed()
+	}
+	s.running.Add(1)
+	return nil
+}
+
+// bound returns a context that also ends when the subscriber or the topic is closed.
+func (s *subscriber) bound(ctx context.Context, t *topic) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
 	s.running.Go(func() {
 		defer cancel()
-		defer close(sub.out)
-		defer t.listeners.Add(-1)
-		sub.run(ctx, carriers)
-	})
-	s.running.Go(func() {
 		select {
 		case <-s.closing:
-			cancel()
+		case <-t.closing:
 		case <-ctx.Done():
 		}
 	})
-	return sub.out, nil
+	return ctx, cancel
 }
 
 // Close implements [message.Subscriber].
@@ -70,15 +86,22 @@ func (s *subscriber) Close() error {
 	return nil
 }
 
-// subscription takes batches from a GoChannel and delivers their messages.
-type subscription struct {
-	out chan *message.Message
-}
-
-func (s *subscription) run(ctx context.Context, carriers <-chan *message.Message) {
+// deliver takes batches from a GoChannel, delivers their messages and acks each batch when all of them are acked.
+func deliver(ctx context.Context, carriers <-chan *message.Message, out chan<- *message.Message) {
+	ctx, cancel := context.WithCancel(ctx)
+	reached := make(chan int64, 1)
+	d := broker.NewDelivery(ctx, out, window, func(next int64) {
+		select {
+		case <-reached:
+		default:
+		}
+		reached <- next
+	})
+	defer d.Drain()
+	defer cancel()
 	for carrier := range carriers {
 		b, _ := carrier.Context().Value(batchKey{}).(*batch)
-		if b == nil || !s.deliver(ctx, b) {
+		if b == nil || !b.deliver(ctx, d, reached) {
 			return
 		}
 		b.acked.Store(true)
@@ -87,17 +110,23 @@ func (s *subscription) run(ctx context.Context, carriers <-chan *message.Message
 }
 
 // deliver returns true when all messages of the batch are acked.
-func (s *subscription) deliver(ctx context.Context, b *batch) bool {
-	var acked int64
-	d := broker.NewDelivery(ctx, s.out, window, func(next int64) { acked = next })
+func (b *batch) deliver(ctx context.Context, d *broker.Delivery, reached <-chan int64) bool {
 	for i, msg := range b.msgs {
 		origin, _ := application.OriginFrom(msg.Context())
-		copied := msg.Copy()
-		copied.SetContext(application.WithOrigin(ctx, origin))
-		if d.Deliver(ctx, copied, b.first+int64(i)) != nil {
-			break
+		again := msg.Copy()
+		again.SetContext(application.WithOrigin(ctx, origin))
+		if d.Deliver(ctx, again, b.first+int64(i)) != nil {
+			return false
 		}
 	}
-	d.Drain()
-	return acked == b.first+int64(len(b.msgs))
+	for {
+		select {
+		case next := <-reached:
+			if next == b.first+int64(len(b.msgs)) {
+				return true
+			}
+		case <-ctx.Done():
+			return false
+		}
+	}
 }

@@ -26,11 +26,12 @@ type topic struct {
 	next      int64
 	listeners atomic.Int64
 	running   sync.WaitGroup
+	closing   chan struct{}
 }
 
 func newTopic(name string, first int64) *topic {
 	return &topic{
-		name: name, next: first, turn: make(chan struct{}, 1),
+		name: name, next: first, turn: make(chan struct{}, 1), closing: make(chan struct{}),
 		channel: watermillchannel.NewGoChannel(watermillchannel.Config{
 			BlockPublishUntilSubscriberAck: true,
 			PreserveContext:                true,
@@ -38,10 +39,28 @@ func newTopic(name string, first int64) *topic {
 	}
 }
 
-// close ends the subscriptions and waits for the publications.
+// close ends the subscriptions and waits for the publications. It is called once.
 func (t *topic) close() {
+	close(t.closing)
 	_ = t.channel.Close() // it has no error
 	t.running.Wait()
+}
+
+// subscribe subscribes to the GoChannel, which waits for the publication under way, and on its own would not end waiting
+// when ctx does.
+func (t *topic) subscribe(ctx context.Context) (<-chan *message.Message, error) {
+	select {
+	case t.turn <- struct{}{}:
+		defer func() { <-t.turn }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: a publication to %s is not acked", domain.ErrUnavailable, t.name)
+	}
+	carriers, err := t.channel.Subscribe(ctx, t.name)
+	if err != nil {
+		return nil, errClosed()
+	}
+	t.listeners.Add(1)
+	return carriers, nil
 }
 
 // batch is what the GoChannel carries as one message: all messages of one Publish call. A GoChannel delivers one message

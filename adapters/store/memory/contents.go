@@ -57,10 +57,10 @@ type snapshot struct {
 	partitions []*partition
 }
 
-func (c *contents) view() snapshot {
+func (c *contents) view() *snapshot {
 	count := c.count.Load()
 	// All else is looked up after the count: it then holds at least what is counted.
-	s := snapshot{count: count, records: c.records.view(), rows: c.rows.view(), zones: c.zones.view()}
+	s := &snapshot{count: count, records: c.records.view(), rows: c.rows.view(), zones: c.zones.view()}
 	if p := c.partitions.Load(); p != nil {
 		s.partitions = *p
 	}

@@ -26,21 +26,28 @@ type run struct {
 // add notes an event.
 func (p *partition) add(seq uint32, offset int64) {
 	runs := p.view()
-	if len(runs) > 0 {
-		offset = max(offset, p.last+1)
+	if len(runs) == 0 {
+		p.begin(seq, offset)
+		return
 	}
+	offset = max(offset, p.last+1)
+	last := runs[len(runs)-1]
+	above := uint64(offset - last.base) //nolint:gosec // base is not above offset
+	if above > math.MaxUint32 {
+		p.begin(seq, offset)
+		return
+	}
+	last.add(p.words, seq, uint32(above))
 	p.last = offset
-	if len(runs) > 0 {
-		r := runs[len(runs)-1]
-		if above := uint64(offset - r.base); above <= math.MaxUint32 { //nolint:gosec // base is not above offset
-			r.add(p.words, seq, uint32(above))
-			return
-		}
-	}
+}
+
+// begin makes a run, whose first event is that one.
+func (p *partition) begin(seq uint32, offset int64) {
 	r := &run{base: offset, first: seq}
 	r.add(p.words, seq, 0)
-	runs = append(runs, r)
+	runs := append(p.view(), r)
 	p.runs.Store(&runs)
+	p.last = offset
 }
 
 // add notes the offset first: a reader that sees the event sees its offset, too.

@@ -88,16 +88,21 @@ func (c *contents) add(e *application.Entry, seq uint32) bool {
 
 // partition returns the partition with that number, which is made on first use.
 func (c *contents) partition(number int32) (ordinal int, p *partition) {
+	ordinal, known := c.ordinals[number]
+	if !known {
+		return c.newPartition(number)
+	}
+	return ordinal, (*c.partitions.Load())[ordinal]
+}
+
+func (c *contents) newPartition(number int32) (ordinal int, p *partition) {
 	var all []*partition
 	if known := c.partitions.Load(); known != nil {
 		all = *known
 	}
-	ordinal, ok := c.ordinals[number]
-	if !ok {
-		ordinal = len(all)
-		c.ordinals[number] = ordinal
-		all = append(all, &partition{number: number, words: &c.positions})
-		c.partitions.Store(&all)
-	}
-	return ordinal, all[ordinal]
+	p = &partition{number: number, words: &c.positions}
+	c.ordinals[number] = len(all)
+	all = append(all, p)
+	c.partitions.Store(&all)
+	return len(all) - 1, p
 }

@@ -9,10 +9,10 @@ import (
 
 // scan is a query under way. Places in the order of events are int64, as they may lie one before the first event.
 type scan struct {
-	snapshot
+	*snapshot
+	resumption
 
 	walk walker
-	resumption
 	// from and to are nil where they do not select.
 	from, to *stamp
 	// looked counts the events that were looked at since the context was.
@@ -24,14 +24,19 @@ const patience = 256
 
 // newScan takes the snapshot. The cursor is checked before anything else.
 func newScan(c *contents, q application.Query) (*scan, error) {
-	s := &scan{snapshot: c.view(), looked: patience}
-	var err error
-	if s.resumption, err = resume(&s.snapshot, q); err != nil {
+	view := c.view()
+	r, err := resume(view, q)
+	if err != nil {
 		return nil, err
 	}
-	s.from, s.to = bound(q.From), bound(q.To)
-	s.walk = newWalker(c, q)
-	return s, nil
+	return &scan{
+		snapshot:   view,
+		resumption: r,
+		walk:       newWalker(c, q),
+		from:       bound(q.From),
+		to:         bound(q.To),
+		looked:     patience,
+	}, nil
 }
 
 func bound(t time.Time) *stamp {

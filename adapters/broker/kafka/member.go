@@ -1,0 +1,146 @@
+package kafka
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
+)
+
+// drainTimeout is how long a partition that is to be released waits for the acks of what was delivered. It is below the
+// session time-out, so that a receiver that hangs does not hold up the group.
+const drainTimeout = 5 * time.Second
+
+// member reads as a member of a group. It implements [sarama.ConsumerGroupHandler].
+type member struct {
+	subscription
+
+	client sarama.Client
+	link   *link
+	group  sarama.ConsumerGroup
+	// whole is the context of the subscription, which outlives the generations of the group.
+	whole context.Context //nolint:containedctx // Sarama's handlers know only the context of a generation
+}
+
+func newMember(sub subscription, group string) (*member, error) {
+	client, link, err := sub.settings.client(sub.settings.member())
+	if err != nil {
+		return nil, err
+	}
+	g, err := sarama.NewConsumerGroupFromClient(group, client)
+	if err != nil {
+		_ = client.Close() // it was not used
+		return nil, err
+	}
+	return &member{subscription: sub, client: client, link: link, group: g}, nil
+}
+
+func (m *member) read(ctx context.Context) {
+	m.whole = ctx
+	defer m.cutAfter(ctx)()
+	var errors sync.WaitGroup
+	errors.Go(func() {
+		for err := range m.group.Errors() {
+			m.logger.Warn("consumer group", "error", err)
+		}
+	})
+	m.participate(ctx)
+	if err := m.group.Close(); err != nil {
+		m.logger.Warn("the group was not left in order", "error", err)
+	}
+	errors.Wait()
+	_ = m.client.Close() // nothing is under way
+}
+
+// participate joins the group again after each of its generations. A generation that ends at once, again and again, is not
+// that of a healthy group.
+func (m *member) participate(ctx context.Context) {
+	const healthy, tolerated = time.Second, 5
+	short := 0
+	for {
+		start := time.Now()
+		if !m.retry(ctx, "membership", m.join) {
+			return
+		}
+		if short++; time.Since(start) > healthy {
+			short = 0
+		}
+		if short > tolerated {
+			sleep(ctx, pause(short-tolerated))
+		}
+	}
+}
+
+// cutAfter has all calls end some time after ctx; the returned function says that they have ended.
+func (m *member) cutAfter(ctx context.Context) (ended func()) {
+	done := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-done:
+			return
+		}
+		select {
+		case <-time.After(closeGrace):
+		case <-done:
+		}
+		m.link.cut()
+	})
+	return func() {
+		close(done)
+		watch.Wait()
+	}
+}
+
+// join reads until the group rebalances.
+func (m *member) join() error {
+	if _, err := m.topics.ensure(m.client, m.topic); err != nil {
+		return err
+	}
+	return m.group.Consume(m.whole, []string{m.topic}, m)
+}
+
+// Setup implements [sarama.ConsumerGroupHandler].
+func (m *member) Setup(s sarama.ConsumerGroupSession) error {
+	m.logger.Info("partitions assigned", "partitions", s.Claims()[m.topic], "generation", s.GenerationID())
+	return nil
+}
+
+// Cleanup implements [sarama.ConsumerGroupHandler]. Sarama commits what is marked after it.
+func (m *member) Cleanup(s sarama.ConsumerGroupSession) error {
+	m.logger.Info("partitions released", "partitions", s.Claims()[m.topic], "generation", s.GenerationID())
+	return nil
+}
+
+// ConsumeClaim implements [sarama.ConsumerGroupHandler]: it delivers the records of one partition until the generation ends,
+// and then waits for acks.
+func (m *member) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	ctx, cancel := context.WithCancel(m.whole)
+	defer cancel()
+	d := broker.NewDelivery(ctx, m.out, m.settings.InFlight, func(next int64) {
+		s.MarkOffset(claim.Topic(), claim.Partition(), next, "")
+	})
+	m.deliver(s.Context(), d, claim.Messages())
+	patience := time.AfterFunc(drainTimeout, cancel)
+	defer patience.Stop()
+	d.Drain()
+	return nil
+}
+
+// deliver hands over records until ctx ends or there are no more.
+func (m *member) deliver(ctx context.Context, d *broker.Delivery, records <-chan *sarama.ConsumerMessage) {
+	for {
+		select {
+		case record, open := <-records:
+			if !open || d.Deliver(ctx, receive(m.whole, record), record.Offset) != nil {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}

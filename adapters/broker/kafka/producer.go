@@ -1,0 +1,189 @@
+package kafka
+
+import (
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/ThreeDotsLabs/watermill"
+	wmkafka "github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
+)
+
+// producer produces to one topic.
+type producer struct {
+	sarama.SyncProducer
+
+	publisher *wmkafka.Publisher
+	link      *link
+	// limit is how many bytes a batch may have.
+	limit int
+	// users and retired belong to producers.
+	users   int
+	retired bool
+}
+
+// newProducer makes a producer, for which it needs a server. watermill-kafka's publisher would send one message after
+// another and know nothing of their fates, so that its Sarama producer is used, which the hook for tracers shows.
+func newProducer(s settings, limit int) (*producer, error) {
+	config := s.producer(limit)
+	p := &producer{limit: limit, link: newLink(config)}
+	config.Producer.Retry.BackoffFunc = func(retries, _ int) time.Duration {
+		if retries == 0 || p.link.isCut() {
+			return 0 // a record that was not sent fails at once, and is sent again with its whole publication
+		}
+		return pause(retries)
+	}
+	publisher, err := wmkafka.NewPublisher(wmkafka.PublisherConfig{
+		Brokers: s.Brokers, Marshaler: marshaler{}, OverwriteSaramaConfig: config, Tracer: hook{p: p},
+	}, watermill.NopLogger{})
+	if err != nil {
+		p.link.cut()
+		return nil, err
+	}
+	p.publisher = publisher
+	return p, nil
+}
+
+// hook implements watermill-kafka's SaramaTracer.
+type hook struct {
+	wmkafka.SaramaTracer
+
+	p *producer
+}
+
+// WrapSyncProducer implements watermill-kafka's SaramaTracer.
+func (h hook) WrapSyncProducer(_ *sarama.Config, p sarama.SyncProducer) sarama.SyncProducer {
+	h.p.SyncProducer = p
+	return p
+}
+
+// producers keeps a producer for each topic, as each topic has a limit of its own, and replaces those that are of no more
+// use.
+type producers struct {
+	settings settings
+	topics   *topics
+	client   sarama.Client
+	closing  sync.WaitGroup
+
+	mu     sync.Mutex
+	byName map[string]*making
+	all    map[*producer]struct{}
+}
+
+// making is a producer that is there or is being made; several callers wait for one attempt.
+type making struct {
+	done     chan struct{}
+	producer *producer
+	err      error
+}
+
+func newProducers(s settings, t *topics, client sarama.Client) *producers {
+	return &producers{settings: s, topics: t, client: client, byName: map[string]*making{}, all: map[*producer]struct{}{}}
+}
+
+// acquire returns the topic's producer; it must be released.
+func (ps *producers) acquire(topic string) (*producer, error) {
+	for {
+		ps.mu.Lock()
+		m := ps.byName[topic]
+		if m == nil {
+			m = &making{done: make(chan struct{})}
+			ps.byName[topic] = m
+			ps.mu.Unlock()
+			ps.make(topic, m)
+		} else {
+			ps.mu.Unlock()
+		}
+		<-m.done
+		if m.err != nil {
+			return nil, m.err
+		}
+		if ps.enter(m.producer) {
+			return m.producer, nil
+		}
+	}
+}
+
+// make makes the topic, where it is missing, and its producer.
+func (ps *producers) make(topic string, m *making) {
+	limit, err := ps.topics.ensure(ps.client, topic)
+	if err == nil {
+		m.producer, err = newProducer(ps.settings, limit)
+	}
+	m.err = err
+	ps.mu.Lock()
+	if err != nil {
+		delete(ps.byName, topic)
+	} else {
+		ps.all[m.producer] = struct{}{}
+	}
+	ps.mu.Unlock()
+	close(m.done)
+}
+
+// enter counts a user, unless the producer was retired meanwhile.
+func (ps *producers) enter(p *producer) bool {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if !p.retired {
+		p.users++
+	}
+	return !p.retired
+}
+
+func (ps *producers) release(p *producer) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	p.users--
+	ps.closeUnused(p)
+}
+
+// retire has the topic's next user get another producer. Those that still wait for this one are cut off after a while.
+func (ps *producers) retire(topic string, p *producer) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p.retired {
+		return
+	}
+	p.retired = true
+	if m := ps.byName[topic]; m != nil && m.producer == p {
+		delete(ps.byName, topic)
+	}
+	if !ps.closeUnused(p) {
+		time.AfterFunc(ps.settings.options.PublishTimeout, p.link.cut)
+	}
+}
+
+// closeUnused closes a retired producer that nobody uses: a record would be sent to a closed channel.
+func (ps *producers) closeUnused(p *producer) bool {
+	if !p.retired || p.users > 0 {
+		return false
+	}
+	delete(ps.all, p)
+	ps.closing.Go(func() {
+		_ = p.publisher.Close() // nothing is under way
+		p.link.cut()
+	})
+	return true
+}
+
+// close retires all producers and waits for them. No call may be under way or follow.
+func (ps *producers) close() {
+	ps.mu.Lock()
+	for p := range ps.all {
+		p.retired = true
+		ps.closeUnused(p)
+	}
+	clear(ps.byName)
+	ps.mu.Unlock()
+	ps.closing.Wait()
+}
+
+// cut ends all calls under way.
+func (ps *producers) cut() {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for p := range ps.all {
+		p.link.cut()
+	}
+}

@@ -1,0 +1,122 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/IBM/sarama"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
+)
+
+// replay reads all partitions from their first records.
+type replay struct {
+	subscription
+
+	client   sarama.Client
+	link     *link
+	consumer sarama.Consumer
+	running  sync.WaitGroup
+}
+
+func newReplay(sub subscription) (*replay, error) {
+	client, link, err := sub.settings.client(sub.settings.consumer())
+	if err != nil {
+		return nil, err
+	}
+	consumer, err := sarama.NewConsumerFromClient(client)
+	if err != nil {
+		_ = client.Close() // it was not used
+		return nil, err
+	}
+	return &replay{subscription: sub, client: client, link: link, consumer: consumer}, nil
+}
+
+func (r *replay) read(ctx context.Context) {
+	stop := context.AfterFunc(ctx, r.link.cut) // there is nothing to commit
+	defer stop()
+	known := map[int32]bool{}
+	for r.retry(ctx, "search for partitions", func() error { return r.start(ctx, known) }) {
+		sleep(ctx, refresh)
+	}
+	r.running.Wait()
+	_ = r.consumer.Close() // nothing is under way
+	_ = r.client.Close()   // nothing is under way
+}
+
+// start reads the partitions that are not known yet.
+func (r *replay) start(ctx context.Context, known map[int32]bool) error {
+	if len(known) == 0 {
+		if _, err := r.topics.ensure(r.client, r.topic); err != nil {
+			return err
+		}
+	}
+	if err := r.client.RefreshMetadata(r.topic); err != nil {
+		return err
+	}
+	partitions, err := r.client.Partitions(r.topic)
+	if err != nil {
+		return err
+	}
+	for _, p := range partitions {
+		if !known[p] {
+			known[p] = true
+			r.running.Go(func() { r.readPartition(ctx, p) })
+		}
+	}
+	return nil
+}
+
+// readPartition delivers the records of one partition until ctx ends.
+func (r *replay) readPartition(ctx context.Context, partition int32) {
+	d := broker.NewDelivery(ctx, r.out, r.settings.InFlight, func(int64) {})
+	defer d.Drain()
+	next := sarama.OffsetOldest
+	for ctx.Err() == nil {
+		var records sarama.PartitionConsumer
+		if !r.retry(ctx, "start of a partition", func() (err error) {
+			records, err = r.consumer.ConsumePartition(r.topic, partition, next)
+			if errors.Is(err, sarama.ErrOffsetOutOfRange) {
+				r.logger.Warn("the place is no longer in the log: starting again", "partition", partition, "offset", next)
+				next = sarama.OffsetOldest
+			}
+			return err
+		}) {
+			return
+		}
+		next = r.deliver(ctx, d, records, next)
+	}
+}
+
+// deliver hands over records until ctx ends or Sarama gives the partition up; it returns the offset of the next one.
+func (r *replay) deliver(ctx context.Context, d *broker.Delivery, records sarama.PartitionConsumer, next int64) int64 {
+	var errs sync.WaitGroup
+	errs.Go(func() {
+		for err := range records.Errors() {
+			if ctx.Err() == nil {
+				r.logger.Warn("partition interrupted", "partition", err.Partition, "error", err.Err)
+			}
+		}
+	})
+	defer errs.Wait()
+	defer r.drain(records)
+	for {
+		select {
+		case record, open := <-records.Messages():
+			if !open || d.Deliver(ctx, receive(ctx, record), record.Offset) != nil {
+				return next
+			}
+			next = record.Offset + 1
+		case <-ctx.Done():
+			return next
+		}
+	}
+}
+
+// drain closes the partition; Sarama waits for somebody to take what it has.
+func (r *replay) drain(records sarama.PartitionConsumer) {
+	records.AsyncClose()
+	for range records.Messages() { //nolint:revive // it is read again by the next one
+	}
+}

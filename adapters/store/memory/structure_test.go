@@ -1,0 +1,295 @@
+package memory
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"testing"
+	"time"
+)
+
+func TestArena(t *testing.T) {
+	a := arena[uint32]{bits: 6}
+	kept := make(map[uint64][]uint32)
+	for i, n := range []int{1, 8, 8, 8, 9, 64, 65, 128, 129, 1000, 8, 8, 8, 8, 8, 8, 1, 1} {
+		addr, room := a.alloc(n)
+		if len(room) < n || n <= 8 && cap(room) != n {
+			t.Fatalf("room for %d: %d, %d", n, len(room), cap(room))
+		}
+		for k := range room {
+			room[k] = uint32(i) //nolint:gosec // few
+		}
+		kept[addr] = room
+	}
+	for addr, room := range kept {
+		if got := a.view().from(addr)[:len(room)]; &got[0] != &room[0] || a.view().at(addr) != &room[0] || slices.Max(room) != slices.Min(room) {
+			t.Errorf("what is at %d has moved or is shared", addr)
+		}
+	}
+}
+
+func TestBlocks(t *testing.T) {
+	next := uint32(0)
+	for block := range uint32(40) {
+		if startOf(block) != next {
+			t.Fatalf("block %d starts at %d, want %d", block, startOf(block), next)
+		}
+		for range sizeOf(block) {
+			if blockOf(next) != block {
+				t.Fatalf("entry %d is in block %d, want %d", next, blockOf(next), block)
+			}
+			next++
+		}
+	}
+}
+
+func TestChain(t *testing.T) {
+	words := arena[uint32]{bits: 12}
+	var c, other chain
+	var want []uint32
+	r := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // reproducible on purpose
+	for v := uint32(0); len(want) < 20_000; v += 1 + r.Uint32N(4) {
+		c.append(&words, v)
+		want = append(want, v)
+		if v%3 == 0 {
+			other.append(&words, v)
+		}
+		if n := len(want); n < 600 || n%997 == 0 {
+			checkList(t, c.list(&words), want, r)
+		}
+	}
+	checkList(t, c.list(&words), want, r)
+	if empty := (list{}); empty.rank(7) != 0 || empty.count != 0 {
+		t.Error("an empty list is not empty")
+	}
+}
+
+func checkList(t *testing.T, l list, want []uint32, r *rand.Rand) {
+	t.Helper()
+	if int(l.count) != len(want) {
+		t.Fatalf("%d entries, want %d", l.count, len(want))
+	}
+	for range 20 {
+		i := r.IntN(len(want))
+		if got := l.at(uint32(i)); got != want[i] { //nolint:gosec // few
+			t.Fatalf("entry %d of %d is %d, want %d", i, len(want), got, want[i])
+		}
+		v := r.Uint32N(want[len(want)-1] + 3)
+		rank := sort.Search(len(want), func(i int) bool { return want[i] >= v })
+		if got := l.rank(v); int(got) != rank {
+			t.Fatalf("rank of %d among %d is %d, want %d", v, len(want), got, rank)
+		}
+	}
+}
+
+// TestLeaps checks that searching takes few steps, in lists of any length.
+func TestLeaps(t *testing.T) {
+	words := arena[uint32]{bits: 16}
+	var c chain
+	const blocks = 1000
+	for v := range uint32(blocks * maxBlock) {
+		c.append(&words, v)
+	}
+	l := c.list(&words)
+	for block := range uint32(blocks) {
+		n, steps := (node{l.last, blockOf(l.count - 1)}), 0
+		for n.block > block {
+			if n.block-leap(n.block) >= block {
+				n = l.leap(n)
+			} else {
+				n = l.prev(n)
+			}
+			steps++
+		}
+		if steps > 30 || l.entries(n)[0] != startOf(block) {
+			t.Fatalf("block %d: %d after %d steps", block, l.entries(n)[0], steps)
+		}
+	}
+}
+
+func TestWalkers(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2)) //nolint:gosec // reproducible on purpose
+	words := arena[uint32]{bits: 12}
+	const span = 20_000
+	for _, density := range [][2]int{{1, 1}, {2, 3}, {50, 1}, {1, 50}, {300, 7}, {20_000, 2}} {
+		var a, b chain
+		var inA, inBoth []uint32
+		for v := range uint32(span) {
+			x, y := r.IntN(density[0]) == 0, r.IntN(density[1]) == 0
+			if x {
+				a.append(&words, v)
+				inA = append(inA, v)
+			}
+			if y {
+				b.append(&words, v)
+			}
+			if x && y {
+				inBoth = append(inBoth, v)
+			}
+		}
+		for _, descending := range []bool{false, true} {
+			one := func(c *chain) walker { return newListWalker(c.list(&words), descending) }
+			for _, stride := range []uint32{1, 3, 100, 5000} {
+				checkWalk(t, one(&a), inA, stride, descending)
+				checkWalk(t, both{one(&a), one(&b)}, inBoth, stride, descending)
+			}
+		}
+	}
+}
+
+// checkWalk asks a walker for the nearest event in strides.
+func checkWalk(t *testing.T, w walker, want []uint32, stride uint32, descending bool) {
+	t.Helper()
+	for at := uint32(0); at < 20_000; at += stride {
+		seq := at
+		i, _ := slices.BinarySearch(want, seq)
+		if descending {
+			seq = 20_000 - 1 - at
+			i, _ = slices.BinarySearch(want, seq+1)
+			i--
+		}
+		got, ok := w.next(seq)
+		if ok != (i >= 0 && i < len(want)) || ok && got != want[i] {
+			t.Fatalf("next of %d descending %t: %d, %t", seq, descending, got, ok)
+		}
+	}
+}
+
+func TestIndex(t *testing.T) {
+	var x index
+	same := func(n uint32) func(uint32) bool { return func(number uint32) bool { return number == n } }
+	hash := func(n uint32) uint32 { return n * 2654435761 / 3 * 3 } // some collide
+	const n = 50_000
+	for number := range uint32(n) {
+		if _, ok := x.find(hash(number), same(number)); ok {
+			t.Fatalf("%d is there too early", number)
+		}
+		x.insert(hash(number), number)
+		if number%100 == 0 {
+			old := number / 2
+			if got, ok := x.find(hash(old), same(old)); !ok || got != old {
+				t.Fatalf("%d: %d, %t", old, got, ok)
+			}
+		}
+	}
+	for number := range uint32(n) {
+		if got, ok := x.find(hash(number), same(number)); !ok || got != number {
+			t.Fatalf("%d: %d, %t", number, got, ok)
+		}
+	}
+}
+
+func TestStamp(t *testing.T) {
+	times := []time.Time{
+		time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(0, 1, 1, 0, 0, 0, 1, time.UTC), time.Date(0, 1, 1, 0, 0, 0, 256, time.UTC),
+		{}, time.Unix(0, -1), time.Unix(0, 0), time.Unix(0, 255), time.Unix(0, 256), time.Unix(0, 257), time.Unix(0, 999_999_999), time.Unix(1, 0),
+		time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Unix(endSecond, 0),
+	}
+	for i, a := range times {
+		s := stampOf(a)
+		if r := newRow(1<<addressBits-1, maxPartitions-1, s); r.stamp() != s || r.address() != 1<<addressBits-1 || r.partition() != maxPartitions-1 {
+			t.Errorf("%v does not come back from its row", a)
+		}
+		for k, b := range times {
+			if s.before(stampOf(b)) != (i < k) {
+				t.Errorf("%v before %v: %t", a, b, i >= k)
+			}
+		}
+	}
+	for _, early := range []time.Time{time.Date(-1, 12, 31, 0, 0, 0, 5, time.UTC), time.Unix(math.MinInt64/4, 5)} {
+		if stampOf(early) != stampOf(times[0]) {
+			t.Errorf("%v is not clamped", early)
+		}
+	}
+	for _, late := range []time.Time{time.Unix(endSecond, 7), time.Unix(math.MaxInt64/4, 5)} {
+		if stampOf(late) != stampOf(time.Unix(endSecond, 0)) {
+			t.Errorf("%v is not clamped", late)
+		}
+	}
+}
+
+func TestPartition(t *testing.T) {
+	words := arena[uint32]{bits: 16}
+	for name, step := range map[string]func(i int64) int64{
+		"dense": func(int64) int64 { return 1 },
+		"gaps":  func(i int64) int64 { return 1 + i%7*1000 },
+		"wide":  func(i int64) int64 { return 1 + i%50/49*(math.MaxUint32-3+i%5) },
+		"vast":  func(int64) int64 { return 1 << 40 },
+	} {
+		p := partition{words: &words}
+		var offsets []int64
+		var seqs []uint32
+		offset := int64(1_769_860_800_000_000)
+		for i := range int64(2000) {
+			offset += step(i)
+			seq := uint32(3 * i) //nolint:gosec // few
+			p.add(seq, offset)
+			offsets, seqs = append(offsets, offset), append(seqs, seq)
+		}
+		for i := range offsets {
+			for _, at := range []int64{offsets[i] - 1, offsets[i], offsets[i] + 1} {
+				checkOffset(t, name, &p, at, offsets, seqs)
+			}
+			for _, at := range []uint32{seqs[i], seqs[i] + 1, seqs[i] + 2} {
+				k, _ := slices.BinarySearch(seqs, at)
+				if got, ok := p.before(at); ok != (k > 0) || ok && got != offsets[k-1] {
+					t.Fatalf("%s: before %d: %d, %t", name, at, got, ok)
+				}
+			}
+		}
+		for _, at := range []int64{math.MinInt64, -1, 0, math.MaxInt64 - 1, math.MaxInt64} {
+			checkOffset(t, name, &p, at, offsets, seqs)
+		}
+	}
+}
+
+func checkOffset(t *testing.T, name string, p *partition, at int64, offsets []int64, seqs []uint32) {
+	t.Helper()
+	k := sort.Search(len(offsets), func(i int) bool { return offsets[i] > at })
+	behind, upTo := uint32(none), uint32(0)
+	if k < len(seqs) {
+		behind = seqs[k]
+	}
+	if k > 0 {
+		upTo = seqs[k-1] + 1
+	}
+	if p.behind(at) != behind || p.upTo(at) != upTo {
+		t.Fatalf("%s: offset %d: behind %d, want %d; up to %d, want %d", name, at, p.behind(at), behind, p.upTo(at), upTo)
+	}
+}
+
+func TestCursorText(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3)) //nolint:gosec // reproducible on purpose
+	for n := range 200 {
+		c := cursor{descending: n%2 == 0, last: make(map[int32]int64)}
+		for range n {
+			c.last[int32(r.Uint32()>>r.IntN(32))] = int64(r.Uint64() >> r.IntN(64)) //nolint:gosec // any bits
+		}
+		got, err := parseCursor(c.String(), c.descending)
+		if err != nil || len(got.last) != len(c.last) {
+			t.Fatalf("%v: %v, %v", c, got, err)
+		}
+		for p, offset := range c.last {
+			if got.last[p] != offset {
+				t.Fatalf("partition %d: %d, want %d", p, got.last[p], offset)
+			}
+		}
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add(cursor{last: map[int32]int64{0: 5, 3: 1 << 50}}.String(), false)
+	f.Add(cursor{descending: true}.String(), true)
+	f.Add(string(binary.AppendVarint(nil, math.MinInt64)), true)
+	f.Fuzz(func(t *testing.T, text string, descending bool) {
+		c, err := parseCursor(text, descending)
+		if err != nil {
+			return
+		}
+		if again, err := parseCursor(c.String(), descending); err != nil || len(again.last) != len(c.last) {
+			t.Errorf("%q: %v, %v", text, again, err)
+		}
+	})
+}
