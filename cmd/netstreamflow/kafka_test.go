@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -166,9 +168,9 @@ u6	{"userId":"u6","eventType":"t"}
 // TestKafkaKilledUnderLoad kills a broker of its own with SIGKILL while events are posted, and starts it again.
 func TestKafkaKilledUnderLoad(t *testing.T) {
 	kafkaAddress(t)
-	for i, scheme := range kafkaDrivers {
+	for _, scheme := range kafkaDrivers {
 		t.Run(scheme, func(t *testing.T) {
-			port := 19092 + 20*i
+			port := freePorts(t)
 			environ := []string{"KAFKA_HOME=" + t.TempDir(), "KAFKA_PORT=" + strconv.Itoa(port), "KAFKA_SASL=", "KAFKA_TLS="}
 			tool(t, environ, "", "start")
 			t.Cleanup(func() {
@@ -201,6 +203,27 @@ func TestKafkaKilledUnderLoad(t *testing.T) {
 			t.Logf("statuses %v, %d accepted and stored, 500 events taken %s after Kafka was back", statuses, len(accepted), recovery.Round(time.Millisecond))
 		})
 	}
+}
+
+// freePorts returns the first of two neighbouring ports that are free, outside the range from which connections are given
+// theirs.
+func freePorts(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := 20_000 + rand.IntN(10_000)
+		first, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		second, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
+		_ = first.Close()
+		if err == nil {
+			_ = second.Close()
+			return port
+		}
+	}
+	t.Fatal("no free ports")
+	return 0
 }
 
 // load posts events from several users and remembers every answer.

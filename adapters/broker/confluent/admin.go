@@ -35,7 +35,7 @@ func (a *admin) ask(ctx context.Context, do func(*kafka.AdminClient, kafka.Admin
 	if deadline, limited := ctx.Deadline(); limited {
 		left = min(left, max(time.Until(deadline), time.Millisecond))
 	}
-	return do(asker, kafka.SetAdminRequestTimeout(left))
+	return a.client.explain(do(asker, kafka.SetAdminRequestTimeout(left)))
 }
 
 // ping makes a round trip.

@@ -3,6 +3,9 @@
 package confluent
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -21,7 +24,13 @@ type client struct {
 	mu      sync.Mutex
 	current *producer
 	closed  bool
+	// trouble is the last error that librdkafka told of, with the time.
+	trouble   error
+	troubleAt time.Time
 }
+
+// troubleAge is up to what age the last error may explain why there is no answer.
+const troubleAge = time.Minute
 
 // producer is a producer with those who use it: librdkafka must not be called once it is closed.
 type producer struct {
@@ -65,8 +74,24 @@ func (c *client) drain(p *producer) {
 			c.retire(p)
 		case ok:
 			c.logger.Debug("Kafka producer", "error", err)
+			c.mu.Lock()
+			c.trouble, c.troubleAt = err, time.Now()
+			c.mu.Unlock()
 		}
 	}
+}
+
+// explain adds to the error of a call that got no answer what librdkafka has told of.
+func (c *client) explain(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !errors.Is(err, context.DeadlineExceeded) && code(err) != kafka.ErrTimedOut {
+		return err
+	}
+	if age := time.Since(c.troubleAt); c.trouble != nil && age < troubleAge {
+		return fmt.Errorf("%w (%v ago: %w)", err, age.Round(time.Second), c.trouble)
+	}
+	return err
 }
 
 // retire lets the next call make a new producer. The old one is closed when its users have what it still tells them.

@@ -16,10 +16,14 @@ var (
 	errLate   = fmt.Errorf("%w: Kafka did not acknowledge in time", domain.ErrUnavailable)
 )
 
-// unavailable says what could not be done; a nil error stays nil.
+// unavailable says what could not be done, and that it may be possible later unless the error says otherwise; a nil error
+// stays nil.
 func unavailable(doing string, err error) error {
-	if err == nil || errors.Is(err, domain.ErrUnavailable) || errors.Is(err, domain.ErrInvalid) {
-		return err
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, domain.ErrUnavailable) || errors.Is(err, domain.ErrInvalid) {
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return fmt.Errorf("%s: %w: %w", doing, domain.ErrUnavailable, err)
 }

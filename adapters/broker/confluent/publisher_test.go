@@ -155,7 +155,7 @@ func TestServerAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := listener.Addr().String()
-	port := listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // a TCP listener's
+	port := listener.Addr().(*net.TCPAddr).Port
 	_ = listener.Close()
 	o := benchOptions()
 	o.PublishTimeout = 300 * time.Millisecond
@@ -190,12 +190,12 @@ func TestTopics(t *testing.T) {
 	o := benchOptions()
 	o.DeadLetterTopic, o.MaxMessageBytes = o.Topic+".dlq", 3<<20
 	var running sync.WaitGroup
-	var opened *Broker
+	opened := openTest(t, "confluent://"+addresses(c), o)
 	for range 5 {
-		opened = openTest(t, "confluent://"+addresses(c), o)
+		creator := openTest(t, "confluent://"+addresses(c), o)
 		for range 2 {
 			running.Go(func() {
-				if err := opened.Publisher().Publish(o.Topic, keyed(1)...); err != nil {
+				if err := creator.Publisher().Publish(o.Topic, keyed(1)...); err != nil {
 					t.Error(err)
 				}
 			})
@@ -210,6 +210,7 @@ func TestTopics(t *testing.T) {
 	if bounds, err := opened.Bounds(t.Context(), "there"); err != nil || len(bounds) != 2 {
 		t.Errorf("bounds %v, error %v: want the 2 partitions that were there", bounds, err)
 	}
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "not/a/topic", Err: kerr.InvalidTopicException, Count: -1})
 	if err := opened.Publisher().Publish("not/a/topic", keyed(1)...); !errors.Is(err, domain.ErrInvalid) {
 		t.Errorf("a name that no topic may have: got the error %v", err)
 	}

@@ -44,7 +44,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	s.running.Add(1)
 	s.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(s.ctx, cancel)
+	stop := context.AfterFunc(s.ctx, cancel) //nolint:contextcheck // a subscription ends with its subscriber too
 	sub, err := s.open(ctx, topic)
 	if err != nil {
 		stop()

@@ -69,12 +69,12 @@ func publish(t *testing.T, b *Broker, topic string, n, size int) {
 // TestSlowReceiver has so little room that partitions are paused again and again: nothing is lost, nor comes twice or out
 // of order, also when they move to another member while they are paused.
 func TestSlowReceiver(t *testing.T) {
-	const records = 5000
+	const records = 1500
 	for _, group := range []string{"", "group"} {
 		t.Run("Group="+group, func(t *testing.T) {
 			o := benchOptions()
 			b := openTest(t, "confluent://"+addresses(fake(t))+"?in-flight=5", o)
-			b.readAhead = 30_000
+			b.readAhead = 60_000
 			publish(t, b, o.Topic, records, 1000)
 			_, msgs := subscribe(t, b, group, o.Topic)
 			places := map[int32]int64{}
@@ -106,7 +106,7 @@ func TestNewPartitions(t *testing.T) {
 		next(t, msgs).Ack()
 	}
 	grow(t, b, o.Topic, o.Partitions+2)
-	added := int32(o.Partitions) //nolint:gosec // few
+	added := int32(o.Partitions)
 	other := openTest(t, "confluent://"+addressesOf(b), o)
 	publish(t, other, o.Topic, 200, 1)
 	seen := map[int32]bool{}
@@ -120,7 +120,7 @@ func TestNewPartitions(t *testing.T) {
 	}
 }
 
-func addressesOf(b *Broker) string { return b.consumer["bootstrap.servers"].(string) } //nolint:forcetypeassert // set so
+func addressesOf(b *Broker) string { return b.consumer["bootstrap.servers"].(string) }
 
 func grow(t *testing.T, b *Broker, topic string, partitions int) {
 	t.Helper()
@@ -139,6 +139,7 @@ func TestLostAssignment(t *testing.T) {
 	o := benchOptions()
 	o.Partitions = 1
 	b := openTest(t, "confluent://"+addresses(c), o)
+	b.consumer["session.timeout.ms"], b.consumer["heartbeat.interval.ms"] = 1000, 100
 	publish(t, b, o.Topic, 3, 1)
 	_, msgs := subscribe(t, b, "group", o.Topic)
 	first := next(t, msgs)

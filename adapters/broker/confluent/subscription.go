@@ -4,6 +4,7 @@ package confluent
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -22,6 +23,8 @@ const (
 	leaveTimeout = 5 * time.Second
 	// fetchAhead is how many records of a partition librdkafka tries to have ready.
 	fetchAhead = 2000
+	// complaintInterval is how long an error that stays is not logged again.
+	complaintInterval = 30 * time.Second
 	// lookout and readAhead are the defaults of the fields of [Broker].
 	lookout   = 10 * time.Second
 	readAhead = 32 << 20
@@ -36,29 +39,35 @@ type subscription struct {
 	topic    string
 	out      chan *message.Message
 	ctx      context.Context //nolint:containedctx // the subscription is what the context is the life of
+	end      context.CancelFunc
 	consumer *kafka.Consumer
 	lanes    map[int32]*lane
 	// found brings to a subscription without a group how many partitions there are.
 	found    chan int32
 	watching sync.WaitGroup
+	// complained tells when an error was logged last.
+	complained map[kafka.ErrorCode]time.Time
 }
 
 func newSubscription(ctx context.Context, b *Broker, group, topic string) *subscription {
-	return &subscription{
-		broker: b, group: group, topic: topic, out: make(chan *message.Message), ctx: ctx,
-		lanes: map[int32]*lane{}, found: make(chan int32),
+	s := &subscription{
+		broker: b, group: group, topic: topic, out: make(chan *message.Message),
+		lanes: map[int32]*lane{}, found: make(chan int32), complained: map[kafka.ErrorCode]time.Time{},
 	}
+	s.ctx, s.end = context.WithCancel(ctx)
+	return s
 }
 
 // connect makes the consumer.
 func (s *subscription) connect(settings kafka.ConfigMap) error {
 	var err error
-	s.consumer, err = kafka.NewConsumer(with(s.broker.consumer, consuming(), settings))
+	s.consumer, err = kafka.NewConsumer(with(consuming(), s.broker.consumer, settings))
 	return unavailable("make a consumer", err)
 }
 
 // run serves the consumer until the subscription's context ends.
 func (s *subscription) run() {
+	defer s.end()
 	for s.ctx.Err() == nil {
 		s.grow()
 		s.handle(s.consumer.Poll(millis(s.wait())))
@@ -80,21 +89,38 @@ func (s *subscription) wait() time.Duration {
 }
 
 func (s *subscription) handle(event kafka.Event) {
-	logger := s.broker.logger
 	switch e := event.(type) {
 	case *kafka.Message:
 		if e.TopicPartition.Error != nil {
-			logger.Debug("Kafka consumer", "topic", s.topic, "error", e.TopicPartition.Error)
+			s.complain(e.TopicPartition.Error)
 			return
 		}
 		s.push(e)
 	case kafka.OffsetsCommitted:
 		if e.Error != nil && code(e.Error) != kafka.ErrNoOffset {
-			logger.Warn("the group's place could not be committed", "topic", s.topic, "error", e.Error)
+			s.complain(fmt.Errorf("commit the group's place: %w", e.Error))
 		}
 	case kafka.Error:
-		logger.Debug("Kafka consumer", "topic", s.topic, "error", e)
+		s.complain(e)
+		if e.IsFatal() {
+			s.end()
+		}
 	}
+}
+
+// complain logs an error, unless it is like one that was logged not long ago, or of a connection, which librdkafka's own log
+// tells of.
+func (s *subscription) complain(err error) {
+	c := code(err)
+	switch c {
+	case kafka.ErrTransport, kafka.ErrAllBrokersDown, kafka.ErrResolve:
+		return
+	}
+	if time.Since(s.complained[c]) < complaintInterval {
+		return
+	}
+	s.complained[c] = time.Now()
+	s.broker.logger.Warn("Kafka consumer", "topic", s.topic, "group", s.group, "error", err)
 }
 
 // push hands a record to its lane, and pauses the partition when the lane is full.

@@ -46,13 +46,13 @@ func (t *topics) ensure(ctx context.Context, topic string) error {
 	case t.turn <- struct{}{}:
 		defer func() { <-t.turn }()
 	case <-ctx.Done():
-		return unavailable("look for topic "+topic, context.Cause(ctx))
+		return unavailable("topic "+topic, context.Cause(ctx))
 	}
 	if t.isKnown(topic) {
 		return nil
 	}
 	if err := t.make(ctx, topic); err != nil {
-		return unavailable("look for topic "+topic, err)
+		return unavailable("topic "+topic, err)
 	}
 	if other := t.options.DeadLetterTopic; topic == t.options.Topic && other != "" && !t.isKnown(other) {
 		if err := t.make(ctx, other); err != nil {
@@ -83,6 +83,9 @@ func (t *topics) make(ctx context.Context, topic string) error {
 			err = t.await(ctx, topic)
 		}
 	}
+	if code(err) == kafka.ErrTopicException {
+		return fmt.Errorf("%w: %w", domain.ErrInvalid, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -106,8 +109,6 @@ func (t *topics) create(ctx context.Context, topic string) error {
 		t.logger.Info("topic created", "topic", topic, "partitions", spec.NumPartitions)
 	case code(err) == kafka.ErrTopicAlreadyExists:
 		return nil
-	case code(err) == kafka.ErrTopicException:
-		return fmt.Errorf("create topic %s: %w: %w", topic, domain.ErrInvalid, err)
 	}
 	return err
 }

@@ -28,7 +28,7 @@ func (a *arena[T]) alloc(n int) (addr uint64, room []T) {
 		a.next, a.left = a.add(make([]T, size)), size
 	}
 	addr = a.next
-	a.next += uint64(n)
+	a.next += uint64(n) //nolint:gosec // a length
 	a.left -= n
 	return addr, a.view().from(addr)[:n:n]
 }

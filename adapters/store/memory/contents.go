@@ -82,7 +82,7 @@ func (c *contents) identity(id domain.UUID) (hash uint32, head []byte) {
 }
 
 func (c *contents) hash(id domain.UUID) uint32 {
-	return uint32(maphash.Bytes(c.seed, id[:]) >> 32) //nolint:gosec // the upper half
+	return uint32(maphash.Bytes(c.seed, id[:]) >> 32)
 }
 
 const idEnd = len(idHead) + 36

@@ -42,7 +42,7 @@ func (s *segment) probe(hash uint32, same func(number uint32) bool) (at *atomic.
 	for {
 		at = &s.slots[i]
 		slot = at.Load()
-		if slot == 0 || uint32(slot>>hashBits) == hash && same(numberOf(slot)) { //nolint:gosec // the upper half
+		if slot == 0 || uint32(slot>>hashBits) == hash && same(numberOf(slot)) {
 			return at, slot
 		}
 		if i++; i == len(s.slots) {
@@ -55,7 +55,7 @@ func numberOf(slot uint64) uint32 { return uint32(slot) - 1 } //nolint:gosec // 
 
 // put takes a free slot. The number must not be there.
 func (s *segment) put(slot uint64) {
-	at, _ := s.probe(uint32(slot>>hashBits), func(uint32) bool { return false }) //nolint:gosec // the upper half
+	at, _ := s.probe(uint32(slot>>hashBits), func(uint32) bool { return false })
 	at.Store(slot)
 	s.used++
 }

@@ -25,7 +25,7 @@ func newRow(addr uint64, partition int, t stamp) row {
 func (r row) address() uint64 { return r.place >> (partitionBits + timeBits) }
 
 // partition returns the ordinal of the partition in this store.
-func (r row) partition() int { return int(r.place >> timeBits & (1<<partitionBits - 1)) } //nolint:gosec // 16 bits
+func (r row) partition() int { return int(r.place >> timeBits & (1<<partitionBits - 1)) }
 
 func (r row) stamp() stamp { return stamp{r.time, uint8(r.place)} } //nolint:gosec // the lowest byte
 

@@ -91,7 +91,7 @@ func TestTooManyPartitions(t *testing.T) {
 	s := New()
 	entries := storetest.BenchEntries(maxPartitions + 2)
 	for i := range entries {
-		entries[i].Position.Partition = int32(i) //nolint:gosec // few
+		entries[i].Position.Partition = int32(i)
 	}
 	if added, err := s.Record(t.Context(), entries[:maxPartitions+1]); added != 0 || !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("%d, %v; want a domain.ErrUnavailable", added, err)

@@ -19,7 +19,7 @@ func TestArena(t *testing.T) {
 			t.Fatalf("room for %d: %d, %d", n, len(room), cap(room))
 		}
 		for k := range room {
-			room[k] = uint32(i) //nolint:gosec // few
+			room[k] = uint32(i)
 		}
 		kept[addr] = room
 	}
@@ -49,7 +49,7 @@ func TestChain(t *testing.T) {
 	words := arena[uint32]{bits: 12}
 	var c, other chain
 	var want []uint32
-	r := rand.New(rand.NewPCG(1, 1)) //nolint:gosec // reproducible on purpose
+	r := rand.New(rand.NewPCG(1, 1))
 	for v := uint32(0); len(want) < 20_000; v += 1 + r.Uint32N(4) {
 		c.append(&words, v)
 		want = append(want, v)
@@ -73,7 +73,7 @@ func checkList(t *testing.T, l list, want []uint32, r *rand.Rand) {
 	}
 	for range 20 {
 		i := r.IntN(len(want))
-		if got := l.at(uint32(i)); got != want[i] { //nolint:gosec // few
+		if got := l.at(uint32(i)); got != want[i] {
 			t.Fatalf("entry %d of %d is %d, want %d", i, len(want), got, want[i])
 		}
 		v := r.Uint32N(want[len(want)-1] + 3)
@@ -110,7 +110,7 @@ func TestLeaps(t *testing.T) {
 }
 
 func TestWalkers(t *testing.T) {
-	r := rand.New(rand.NewPCG(2, 2)) //nolint:gosec // reproducible on purpose
+	r := rand.New(rand.NewPCG(2, 2))
 	words := arena[uint32]{bits: 12}
 	const span = 20_000
 	for _, density := range [][2]int{{1, 1}, {2, 3}, {50, 1}, {1, 50}, {300, 7}, {20_000, 2}} {
@@ -224,7 +224,7 @@ func TestPartition(t *testing.T) {
 		offset := int64(1_769_860_800_000_000)
 		for i := range int64(2000) {
 			offset += step(i)
-			seq := uint32(3 * i) //nolint:gosec // few
+			seq := uint32(3 * i)
 			p.add(seq, offset)
 			offsets, seqs = append(offsets, offset), append(seqs, seq)
 		}
@@ -261,11 +261,11 @@ func checkOffset(t *testing.T, name string, p *partition, at int64, offsets []in
 }
 
 func TestCursorText(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 3)) //nolint:gosec // reproducible on purpose
+	r := rand.New(rand.NewPCG(3, 3))
 	for n := range 200 {
 		c := cursor{descending: n%2 == 0, last: make(map[int32]int64)}
 		for range n {
-			c.last[int32(r.Uint32()>>r.IntN(32))] = int64(r.Uint64() >> r.IntN(64)) //nolint:gosec // any bits
+			c.last[int32(r.Uint32()>>r.IntN(32))] = int64(r.Uint64() >> r.IntN(64))
 		}
 		got, err := parseCursor(c.String(), c.descending)
 		if err != nil || len(got.last) != len(c.last) {

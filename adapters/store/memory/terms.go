@@ -57,4 +57,4 @@ func (t *terms) add(name string, seq uint32) {
 	found.events.append(&t.words, seq)
 }
 
-func (t *terms) hash(name string) uint32 { return uint32(maphash.String(t.seed, name) >> 32) } //nolint:gosec // the upper half
+func (t *terms) hash(name string) uint32 { return uint32(maphash.String(t.seed, name) >> 32) }

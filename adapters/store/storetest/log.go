@@ -40,7 +40,7 @@ func (l *log) position(key string) application.Position {
 	if at%97 == 0 && !l.even {
 		l.next[p] += 1 << 33
 	}
-	return application.Position{Partition: int32(p), Offset: at} //nolint:gosec // few
+	return application.Position{Partition: int32(p), Offset: at}
 }
 
 // entry returns the entry of the next record, whose timestamp is one second after the one before unless d has one.

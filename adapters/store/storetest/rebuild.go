@@ -13,7 +13,7 @@ import (
 func testRebuild(t *testing.T, open func(t *testing.T) application.Store) {
 	entries := newLog(5).entries(400)
 	earlier, later := entries[:300], entries
-	r := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // reproducible on purpose
+	r := rand.New(rand.NewPCG(7, 7))
 	first := rebuilt(t, open, interleave(r, earlier))
 	others := []*instance{rebuilt(t, open, oneByOne(later)), rebuilt(t, open, interleave(r, later)), rebuilt(t, open, later)}
 	for _, q := range variants() {
