@@ -59,7 +59,7 @@ func (d *Delivery) Deliver(ctx context.Context, msg *message.Message, offset int
 		return err
 	}
 	defer d.endTurn()
-	if err := d.offer(ctx, msg, f.parent); err != nil {
+	if err := d.offer(ctx, f); err != nil {
 		return err
 	}
 	d.inFlight <- f
@@ -77,13 +77,13 @@ func (d *Delivery) takeTurn(ctx context.Context) error {
 
 func (d *Delivery) endTurn() { <-d.turn }
 
-func (d *Delivery) offer(ctx context.Context, msg *message.Message, parent context.Context) error {
+func (d *Delivery) offer(ctx context.Context, f inFlight) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	msg.SetContext(&messageContext{Context: parent, msg: msg})
+	f.msg.SetContext(&messageContext{Context: f.parent, msg: f.msg}) //nolint:contextcheck // the message has its own
 	select {
-	case d.out <- msg:
+	case d.out <- f.msg:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -174,16 +174,16 @@ func (d *Delivery) redeliver(ctx context.Context, f inFlight) bool {
 		case <-ctx.Done():
 			return false
 		}
-		again := f.msg.Copy()
-		if d.offer(ctx, again, f.parent) != nil {
+		again := inFlight{msg: f.msg.Copy(), parent: f.parent, offset: f.offset}
+		if d.offer(ctx, again) != nil {
 			return false
 		}
 		select {
-		case <-again.Acked():
+		case <-again.msg.Acked():
 			return true
-		case <-again.Nacked():
+		case <-again.msg.Nacked():
 		case <-ctx.Done():
-			return isAcked(again)
+			return isAcked(again.msg)
 		}
 	}
 }

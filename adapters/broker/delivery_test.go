@@ -178,10 +178,11 @@ func TestDeliveryRedelivers(t *testing.T) {
 		start := time.Now()
 		msgs[0].Nack()
 		msgs[1].Ack()
-		for n, want := range []time.Duration{50, 100, 200, 400, 800, 1600, 3200, 5000, 5000} {
+		for n, milliseconds := range []int{50, 100, 200, 400, 800, 1600, 3200, 5000, 5000} {
+			want := time.Duration(milliseconds) * time.Millisecond
 			again := <-p.out
-			if took := time.Since(start); again.UUID != "100" || took != want*time.Millisecond {
-				t.Errorf("redelivery %d is %s after %v, want 100 after %v", n, again.UUID, took, want*time.Millisecond)
+			if took := time.Since(start); again.UUID != "100" || took != want {
+				t.Errorf("redelivery %d is %s after %v, want 100 after %v", n, again.UUID, took, want)
 			}
 			if o, _ := application.OriginFrom(again.Context()); o.Offset != 100 || again.Context().Err() != nil {
 				t.Errorf("redelivery %d has the origin %v and the error %v", n, o, again.Context().Err())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -216,7 +217,7 @@ func TestLogUsesLanes(t *testing.T) {
 		l := f.log(t)
 		users := map[int]string{}
 		for i := 0; len(users) < 2; i++ {
-			users[broker.Partition([]byte(fmt.Sprint(i)), 2)] = fmt.Sprint(i)
+			users[broker.Partition(fmt.Append(nil, i), 2)] = fmt.Sprint(i)
 		}
 		first := publishing(t.Context(), l, events(t, users[0], 1, 1))
 		second := publishing(t.Context(), l, events(t, users[1], 1, 1))
@@ -316,28 +317,30 @@ func TestLogGivesUp(t *testing.T) {
 
 // TestLogCloseWaits closes while a publication is under way.
 func TestLogCloseWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fakeBroker{gate: make(chan error)}
-		l := f.log(t)
-		done := publishing(t.Context(), l, events(t, "user", 1, 1))
-		synctest.Wait()
-		closed := make(chan struct{})
-		go func() {
-			defer close(closed)
-			l.Close()
-		}()
-		synctest.Wait()
-		select {
-		case <-closed:
-			t.Error("closed during a publication")
-		default:
+	f := &fakeBroker{gate: make(chan error)}
+	l := f.log(t)
+	begun := publishing(t.Context(), l, events(t, "user", 1, 1))
+	f.gate <- nil
+	if err := <-begun; err != nil {
+		t.Fatal(err)
+	}
+	last := publishing(t.Context(), l, events(t, "user", 1, 1))
+	for len(f.sizes()) < 2 { // until the publisher has it
+		runtime.Gosched()
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		l.Close()
+		if n := l.Published(); n != 2 {
+			t.Errorf("closed with %d of 2 publications done", n)
 		}
-		f.gate <- nil
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		<-closed
-	})
+	}()
+	f.gate <- nil
+	if err := <-last; err != nil {
+		t.Error(err)
+	}
+	<-closed
 }
 
 func TestLogLogsEachEvent(t *testing.T) {

@@ -77,10 +77,9 @@ func newDocs(version string) (*docs, error) {
 
 // assetTypes are the kinds of files that the Swagger UI consists of.
 var assetTypes = map[string]string{
-	".css":  "text/css; charset=utf-8",
-	".js":   "text/javascript; charset=utf-8",
-	".png":  "image/png",
-	".html": "text/html; charset=utf-8",
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".png": "image/png",
 }
 
 // swaggerAssets reads the files of the Swagger UI that are part of the program.
@@ -88,8 +87,11 @@ func swaggerAssets() (map[string]*document, error) {
 	assets := map[string]*document{"start.js": newDocument(assetTypes[".js"], swaggerStart)}
 	files, err := fs.ReadDir(static.FS, ".")
 	for _, f := range files {
-		body, readErr := fs.ReadFile(static.FS, f.Name())
 		name, isPacked := strings.CutSuffix(f.Name(), ".gz")
+		if assetTypes[path.Ext(name)] == "" {
+			continue // a page for OAuth, which this API does not have
+		}
+		body, readErr := fs.ReadFile(static.FS, f.Name())
 		asset := newDocument(assetTypes[path.Ext(name)], body)
 		if isPacked {
 			asset.packed = body

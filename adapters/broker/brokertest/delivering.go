@@ -76,13 +76,13 @@ func messageContext(s *suite) {
 		s.Errorf("the context of a new message: %v", err)
 	}
 	msg.Ack()
-	s.ended("an acked message's context", msg.Context())
+	s.ended(msg.Context(), "an acked message's context")
 	msg = sub.next()
 	sub.cancel()
-	s.ended("the context of a message whose subscription has ended", msg.Context())
+	s.ended(msg.Context(), "the context of a message whose subscription has ended")
 }
 
-func (s *suite) ended(what string, ctx context.Context) {
+func (s *suite) ended(ctx context.Context, what string) {
 	s.Helper()
 	s.within("end of "+what, func() { <-ctx.Done() })
 	if ctx.Err() == nil {

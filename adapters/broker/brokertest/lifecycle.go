@@ -50,7 +50,7 @@ func closeWithUnackedMessage(s *suite) {
 		s.Errorf("close took %v: want less than %v", took, bound)
 	}
 	sub.closed()
-	s.ended("a message's context after close", msg.Context())
+	s.ended(msg.Context(), "a message's context after close")
 	msg.Ack()
 }
 

@@ -40,7 +40,7 @@
 // Members of one group may use this driver and kafka:// side by side: both know the assignment strategy range.
 //
 // librdkafka delivers all partitions through one queue, which must be polled whatever the receiver does. The driver
-// therefore reads ahead up to 32 MiB and then pauses partitions. A pause throws away what librdkafka had fetched but not
+// therefore reads ahead up to 16 MiB and then pauses partitions. A pause throws away what librdkafka had fetched but not
 // handed over, which is why it may fetch only little in advance.
 //
 // A batch that the server refuses as too large is sent again one record at a time, to find those that are: where a topic's

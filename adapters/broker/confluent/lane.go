@@ -14,7 +14,7 @@ import (
 )
 
 // recordOverhead is what a waiting record takes beside its key and value, roughly.
-const recordOverhead = 256
+const recordOverhead = 512
 
 // lane carries the records of one partition from the poll loop, which must never wait, to the receiver, which may take as
 // long as it likes.

@@ -27,7 +27,7 @@ const (
 	complaintInterval = 30 * time.Second
 	// lookout and readAhead are the defaults of the fields of [Broker].
 	lookout   = 10 * time.Second
-	readAhead = 32 << 20
+	readAhead = 16 << 20
 )
 
 // subscription is one consumer of librdkafka with a lane for each of its partitions. One goroutine, that of run, polls and

@@ -112,7 +112,7 @@ func deliver(ctx context.Context, carriers <-chan *message.Message, out chan<- *
 // deliver returns true when all messages of the batch are acked.
 func (b *batch) deliver(ctx context.Context, d *broker.Delivery, reached <-chan int64) bool {
 	for i, msg := range b.msgs {
-		origin, _ := application.OriginFrom(msg.Context())
+		origin, _ := application.OriginFrom(msg.Context()) //nolint:contextcheck // only the origin is taken from it
 		again := msg.Copy()
 		again.SetContext(application.WithOrigin(ctx, origin))
 		if d.Deliver(ctx, again, b.first+int64(i)) != nil {

@@ -85,7 +85,7 @@ func (t *topic) publish(ctx context.Context, msgs []*message.Message) error {
 	}
 	b := t.batch(msgs)
 	carrier := message.NewMessage(watermill.NewUUID(), nil)
-	carrier.SetContext(context.WithValue(context.Background(), batchKey{}, b))
+	carrier.SetContext(context.WithValue(context.Background(), batchKey{}, b)) //nolint:contextcheck // it outlives the call
 	published := make(chan error, 1)
 	t.running.Go(func() {
 		defer func() { <-t.turn }()

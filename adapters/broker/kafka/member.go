@@ -136,7 +136,11 @@ func (m *member) deliver(ctx context.Context, d *broker.Delivery, records <-chan
 	for {
 		select {
 		case record, open := <-records:
-			if !open || d.Deliver(ctx, receive(m.whole, record), record.Offset) != nil {
+			if !open {
+				return
+			}
+			msg := receive(m.whole, record) //nolint:contextcheck // a message outlives the generation
+			if d.Deliver(ctx, msg, record.Offset) != nil {
 				return
 			}
 		case <-ctx.Done():

@@ -90,7 +90,7 @@ func (t *topics) create(client sarama.Client, topic string) error {
 	if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
 		return fmt.Errorf("create it: %w", err)
 	}
-	t.settings.logger.Info("topic created", "topic", topic, "partitions", o.Partitions, limitConfig, limit)
+	t.settings.logger.Info("topic created", "topic", topic, "partitions", o.Partitions, "limit", limit)
 	return awaitLeaders(client, topic)
 }
 
@@ -134,15 +134,20 @@ func readLimit(client sarama.Client, topic string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	entries, err := admin.DescribeConfig(sarama.ConfigResource{
-		Type: sarama.TopicResource, Name: topic, ConfigNames: []string{limitConfig},
-	})
+	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{
+		{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{limitConfig}},
+	}, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		return 0, err
 	}
-	for _, e := range entries {
-		if e.Name == limitConfig {
-			return strconv.Atoi(e.Value)
+	for _, r := range results {
+		if r.ErrorCode != 0 {
+			return 0, r.ErrorCode
+		}
+		for _, entry := range r.Configs {
+			if entry.Name == limitConfig {
+				return strconv.Atoi(entry.Value)
+			}
 		}
 	}
 	return 0, fmt.Errorf("%s is not there", limitConfig)

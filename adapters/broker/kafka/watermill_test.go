@@ -1,15 +1,11 @@
 package kafka_test
 
 import (
-	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
-
-	"github.com/netstreamflow/netstreamflow/adapters/broker"
 )
 
 func TestWatermillFake(t *testing.T) {
@@ -88,23 +84,10 @@ func newPubSub(addresses []string, query string, inGroup bool) tests.PubSubConst
 func newGroupPubSub(addresses []string, query string) tests.ConsumerGroupPubSubConstructor {
 	return func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
 		b := open(t, addresses, query, options())
-		t.Cleanup(func() {
-			if err := b.Close(); err != nil {
-				t.Error(err)
-			}
-		})
 		subscriber, err := b.Subscriber(group)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b.Publisher(), subscriber
-	}
-}
-
-func options() broker.Options {
-	topic := "test-" + watermill.NewShortUUID()
-	return broker.Options{
-		Topic: topic, DeadLetterTopic: topic + ".dlq", Partitions: 1, PublishTimeout: 10 * time.Second,
-		MaxMessageBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler),
 	}
 }
