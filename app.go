@@ -96,7 +96,7 @@ func (a *App) Run(ctx context.Context) error {
 // drain ends everything in the order in which work flows: requests, what they published, the consumer.
 func (a *App) drain(server *http.Server, running *sync.WaitGroup, cutOff context.CancelFunc) error {
 	start := time.Now()
-	a.logger.Info("shutting down", "timeout", a.cfg.ShutdownTimeout)
+	a.logger.Info("shutting down", "timeout", a.cfg.ShutdownTimeout.String())
 	a.health.draining.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout)
 	defer cancel()
@@ -114,7 +114,7 @@ func (a *App) drain(server *http.Server, running *sync.WaitGroup, cutOff context
 		close(ended)
 	}()
 	err = errors.Join(err, a.await(ctx, ended, cutOff))
-	a.logger.Info("ended", "took", time.Since(start).Round(time.Millisecond), "clean", err == nil)
+	a.logger.Info("ended", "took", time.Since(start).Round(time.Millisecond).String(), "clean", err == nil)
 	return err
 }
 

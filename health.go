@@ -54,7 +54,8 @@ func (h *health) live(context.Context) []rest.Part {
 	if !consuming.Up {
 		consuming.Detail = "has ended"
 	}
-	return []rest.Part{{Name: "broker", Up: true}, {Name: "store", Up: true}, consuming}
+	const notAsked = "is not asked: it is waited for when it is away"
+	return []rest.Part{{Name: "broker", Up: true, Detail: notAsked}, {Name: "store", Up: true, Detail: notAsked}, consuming}
 }
 
 // check asks a part how it is, at most once a second.

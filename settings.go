@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,20 +90,11 @@ func (f flag) Type() string { return f.kind }
 // AddFlags defines the flags of all settings; those named first, or all where none is named. Parsing sets c.
 func (c *Config) AddFlags(fs *pflag.FlagSet, names ...string) {
 	for _, s := range c.settings() {
-		if len(names) == 0 || contains(names, s.name) {
+		if len(names) == 0 || slices.Contains(names, s.name) {
 			fs.Var(flag{s}, s.name, s.usage)
 		}
 	}
 	fs.String(configFlag, "", "YAML `file` with settings; flags and environment variables go before it")
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 const configFlag = "config"
@@ -171,7 +163,7 @@ func level(p *slog.Level) value {
 
 func choice(p *string, allowed ...string) value {
 	return value{kind: "string", get: func() string { return *p }, set: func(s string) error {
-		if !contains(allowed, s) {
+		if !slices.Contains(allowed, s) {
 			return domain.Invalid("", "must be "+strings.Join(allowed, " or "))
 		}
 		*p = s

@@ -64,7 +64,7 @@ func (c *catchUp) watch(ctx context.Context) {
 		}
 	}
 	_, total := c.progress()
-	c.o.Logger.InfoContext(ctx, "the view is rebuilt", "records", total, "took", time.Since(start).Round(time.Millisecond))
+	c.o.Logger.InfoContext(ctx, "the view is rebuilt", "records", total, "took", time.Since(start).Round(time.Millisecond).String())
 }
 
 func (c *catchUp) measure(ctx context.Context) bool {

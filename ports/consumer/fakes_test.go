@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -22,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
 	errAway  = fmt.Errorf("%w: away", domain.ErrUnavailable)
-	quiet    = slog.New(slog.NewTextHandler(io.Discard, nil))
+	quiet    = slog.New(slog.DiscardHandler)
 	atRecord = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 )
 

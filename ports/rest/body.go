@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -112,24 +113,25 @@ func mediaType(r *http.Request, allowed ...string) (string, error) {
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return "", headerProblem(notSupported, "Content-Encoding", "must be identity: encoded bodies are not taken")
 	}
-	want := "must be " + strings.Join(allowed, " or ")
 	values := r.Header["Content-Type"]
 	if len(values) != 1 {
-		return "", headerProblem(notSupported, "Content-Type", want+", once")
+		return "", wrongMediaType(allowed)
 	}
 	if values[0] == allowed[0] {
 		return allowed[0], nil
 	}
 	media, params, err := mime.ParseMediaType(values[0])
-	if charset, ok := params["charset"]; err == nil && ok && !strings.EqualFold(charset, "utf-8") {
+	if err != nil || !slices.Contains(allowed, media) {
+		return "", wrongMediaType(allowed)
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
 		return "", headerProblem(notSupported, "Content-Type", "must have the charset utf-8, or none")
 	}
-	for _, a := range allowed {
-		if err == nil && media == a {
-			return a, nil
-		}
-	}
-	return "", headerProblem(notSupported, "Content-Type", want)
+	return media, nil
+}
+
+func wrongMediaType(allowed []string) *problem {
+	return headerProblem(notSupported, "Content-Type", "must be there once, as "+strings.Join(allowed, " or "))
 }
 
 func headerProblem(k *kind, name, detail string) *problem {

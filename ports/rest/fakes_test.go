@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,7 +31,7 @@ func (l *fakeLog) Publish(ctx context.Context, events []domain.Event) error {
 	if l.publish != nil {
 		err = l.publish(ctx, events)
 	}
-	each, partly := err.(application.PublishError)
+	each, partly := errors.AsType[application.PublishError](err)
 	for i, e := range events {
 		if err == nil || partly && each[i] == nil {
 			l.store.add(e)

@@ -36,7 +36,7 @@ func start(ctx context.Context, server string) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, childArgument, server) //nolint:gosec // this program itself
+	cmd := exec.CommandContext(ctx, self, childArgument, server)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -26,6 +26,9 @@ type producer struct {
 // another and know nothing of their fates, so that its Sarama producer is used, which the hook for tracers shows.
 func newProducer(s settings, limit int) (*producer, error) {
 	config := s.producer(limit)
+	if tweak != nil {
+		tweak(config)
+	}
 	p := &producer{limit: limit, link: newLink(config)}
 	config.Producer.Retry.BackoffFunc = func(retries, _ int) time.Duration {
 		if retries == 0 || p.link.isCut() {

@@ -1,0 +1,141 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// within fails the test when do takes longer than the bound.
+func within(t *testing.T, bound time.Duration, what string, do func()) {
+	t.Helper()
+	start := time.Now()
+	do()
+	if took := time.Since(start); took > bound {
+		t.Errorf("%s took %v, want less than %v", what, took, bound)
+	}
+}
+
+func wantUnavailable(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, domain.ErrUnavailable) {
+		t.Errorf("%s: got the error %v, want unavailable", what, err)
+	}
+}
+
+// TestServerAway has nobody listen, and somebody who never answers.
+func TestServerAway(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	for name, address := range map[string]string{"refuses": local(freePort(t))[0], "is silent": silent.Addr().String()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := options()
+			o.PublishTimeout = time.Second
+			b := open(t, []string{address}, "", o)
+			_, subscriber := subscribe(t, b, "group", o.Topic)
+			_, replay := subscribe(t, b, "", o.Topic)
+			for range 2 {
+				within(t, 2*time.Second, "publish", func() {
+					wantUnavailable(t, "publish", b.Publisher().Publish(o.Topic, keyed("key", 3, 1)...))
+				})
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			within(t, 2*time.Second, "ping and bounds", func() {
+				wantUnavailable(t, "ping", b.(broker.Pinger).Ping(ctx))
+				_, err := b.(broker.Bounder).Bounds(ctx, o.Topic)
+				wantUnavailable(t, "bounds", err)
+			})
+			within(t, 8*time.Second, "close", func() {
+				err := errors.Join(subscriber.Close(), replay.Close(), b.Publisher().Close(), b.Close())
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestErrorsSayWhy checks that the error of a publication tells what is wrong with the server.
+func TestErrorsSayWhy(t *testing.T) {
+	o := options()
+	o.PublishTimeout = time.Second
+	b := open(t, local(freePort(t)), "", o)
+	if err := b.Publisher().Publish(o.Topic, keyed("key", 1, 1)...); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("got the error %v", err)
+	}
+}
+
+// TestPublicationEndsWithItsContext has the caller of one message go.
+func TestPublicationEndsWithItsContext(t *testing.T) {
+	o := options()
+	b := open(t, local(freePort(t)), "", o)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	msg := keyed("key", 1, 1)[0]
+	msg.SetContext(ctx)
+	within(t, 5*time.Second, "publish", func() { wantUnavailable(t, "publish", b.Publisher().Publish(o.Topic, msg)) })
+}
+
+// TestServerComesLate starts the server during the first publication, after the subscriptions.
+func TestServerComesLate(t *testing.T) {
+	o := options()
+	port := freePort(t)
+	b := open(t, local(port), "", o)
+	group, _ := subscribe(t, b, "group", o.Topic)
+	replay, _ := subscribe(t, b, "", o.Topic)
+	msgs := keyed("key", 3, 1)
+	published := make(chan error)
+	go func() { published <- b.Publisher().Publish(o.Topic, msgs...) }()
+	<-time.After(500 * time.Millisecond) // for some attempts to fail
+	fake(t, kfake.Ports(port))
+	if err := <-published; err != nil {
+		t.Fatal(err)
+	}
+	wantIDs(t, acked(t, group, 3), msgs)
+	wantIDs(t, acked(t, replay, 3), msgs)
+}
+
+// TestServerRestarts restarts the server several times while many users publish through the log. What was accepted is
+// there, in order; a replay goes on where it was.
+func TestServerRestarts(t *testing.T) {
+	const restarts, users = 3, 6
+	o := options()
+	o.Partitions, o.PublishTimeout = 3, 5*time.Second
+	port, dir := freePort(t), t.TempDir()
+	start := func() *kfake.Cluster {
+		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.DataDir(dir), kfake.SyncWrites())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cluster
+	}
+	cluster := start()
+	defer func() { cluster.Close() }()
+	b := open(t, local(port), "", o)
+	load := newLoad(t, b, o, users)
+	group, _ := subscribe(t, b, "group", o.Topic)
+	replay, _ := subscribe(t, b, "", o.Topic)
+	for range restarts {
+		load.awaitMore(10)
+		cluster.Close()
+		<-time.After(300 * time.Millisecond) // for publications to fail
+		cluster = start()
+	}
+	load.awaitMore(10)
+	load.end()
+	load.check("group", collect(t, group, load, false))
+	load.check("replay", collect(t, replay, load, true))
+}

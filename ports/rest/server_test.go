@@ -1,0 +1,212 @@
+package rest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+const smallEvent = `{"userId":"u","eventType":"t"}`
+
+// wire is a connection on which a test writes what it likes.
+type wire struct {
+	net.Conn
+
+	s      *service
+	reader *bufio.Reader
+}
+
+func dial(t *testing.T, s *service, address string) *wire {
+	t.Helper()
+	c, err := net.Dial("tcp", address)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return &wire{c, s, bufio.NewReader(c)}
+}
+
+func (c *wire) write(text string) {
+	c.s.t.Helper()
+	_, err := io.WriteString(c, text)
+	require.NoError(c.s.t, err)
+}
+
+// read reads an answer to a request of the method and path, and checks it.
+func (c *wire) read(method, path string) response {
+	c.s.t.Helper()
+	r, err := http.NewRequestWithContext(c.s.t.Context(), method, "http://x"+path, http.NoBody)
+	require.NoError(c.s.t, err)
+	w, err := http.ReadResponse(c.reader, r)
+	require.NoError(c.s.t, err)
+	body, err := io.ReadAll(w.Body)
+	require.NoError(c.s.t, err)
+	w.Body.Close()
+	c.s.conforms(r, w, body)
+	return response{w, string(body)}
+}
+
+const postHead = "POST /api/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+func TestSlowBody(t *testing.T) {
+	s := newService(t, func(o *Options) { o.BodyTimeout = 50 * time.Millisecond; o.BatchTimeout = 50 * time.Millisecond })
+	address := s.serve()
+	for _, framing := range []string{"Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", "Content-Length: 100\r\n\r\n"} {
+		for _, path := range []string{"/api/events", batchPath} {
+			c := dial(t, s, address)
+			c.write("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + framing)
+			w := c.read(http.MethodPost, path)
+			assert.Equal(t, http.StatusRequestTimeout, w.StatusCode)
+			assert.True(t, w.Close)
+			_, err := c.reader.ReadByte()
+			require.ErrorIs(t, err, io.EOF)
+		}
+	}
+}
+
+func TestSlowBodyOfAnotherRequest(t *testing.T) {
+	s := newService(t, func(o *Options) { o.BodyTimeout = 50 * time.Millisecond })
+	c := dial(t, s, s.serve())
+	c.write("GET /api/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+	assert.Equal(t, http.StatusOK, c.read(http.MethodGet, "/api/events").StatusCode)
+	_, err := c.reader.ReadByte()
+	require.ErrorIs(t, err, io.EOF, "the connection is of no more use")
+}
+
+// A body's deadline must not end what follows it: net/http watches the connection while the handler works.
+func TestBodyDeadlineEndsWithTheBody(t *testing.T) {
+	s := newService(t, func(o *Options) { o.BodyTimeout = 30 * time.Millisecond })
+	s.log.publish = func(ctx context.Context, _ []domain.Event) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond): // what takes longer than the body may
+			return nil
+		}
+	}
+	c := dial(t, s, s.serve())
+	for range 2 {
+		c.write(fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", postHead, len(smallEvent), smallEvent))
+		assert.Equal(t, http.StatusAccepted, c.read(http.MethodPost, "/api/events").StatusCode)
+	}
+}
+
+func TestBodyFraming(t *testing.T) {
+	length := fmt.Sprintf("Content-Length: %d\r\n", len(smallEvent))
+	chunked := fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(smallEvent), smallEvent)
+	tests := map[string]struct {
+		request string
+		status  int
+	}{
+		"a length":             {postHead + length + "\r\n" + smallEvent, 202},
+		"chunks":               {postHead + chunked, 202},
+		"no length, no body":   {postHead + "\r\n", 400},
+		"a length of 0":        {postHead + "Content-Length: 0\r\n\r\n", 400},
+		"HTTP/1.0":             {strings.Replace(postHead, "HTTP/1.1", "HTTP/1.0", 1) + length + "\r\n" + smallEvent, 202},
+		"a broken chunk":       {postHead + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+		"100-continue":         {postHead + "Expect: 100-continue\r\n" + length + "\r\n" + smallEvent, 202},
+		"too large, announced": {postHead + "Expect: 100-continue\r\nContent-Length: 10000000\r\n\r\n", 413},
+		"far too large":        {postHead + "Content-Length: 100000000000\r\n\r\n", 413},
+	}
+	s := newService(t)
+	address := s.serve()
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, s.in(t), address)
+			c.write(test.request)
+			if strings.HasPrefix(name, "100") {
+				line, err := c.reader.ReadString('\n')
+				require.NoError(t, err)
+				assert.Contains(t, line, "100 Continue")
+				_, err = c.reader.ReadString('\n')
+				require.NoError(t, err)
+			}
+			assert.Equal(t, test.status, c.read(http.MethodPost, "/api/events").StatusCode)
+		})
+	}
+}
+
+func TestBodyThatEndsEarly(t *testing.T) {
+	s := newService(t)
+	c := dial(t, s, s.serve())
+	c.write(postHead + "Content-Length: 100\r\n\r\n" + smallEvent)
+	require.NoError(t, c.Conn.(*net.TCPConn).CloseWrite())
+	assert.Equal(t, http.StatusBadRequest, c.read(http.MethodPost, "/api/events").StatusCode)
+	assert.Zero(t, s.log.published())
+}
+
+// A client that writes its whole body before it reads must find the answer, not a broken connection.
+func TestRefusedBodyIsReadToItsEnd(t *testing.T) {
+	s := newService(t)
+	address := s.serve()
+	client := s.client()
+	for contentType, status := range map[string]int{"application/json": 413, "text/plain": 415} {
+		for range 10 {
+			w, err := client.Post("http://"+address+"/api/events", contentType, strings.NewReader(strings.Repeat("x", 8<<20)))
+			require.NoError(t, err)
+			w.Body.Close()
+			assert.Equal(t, status, w.StatusCode)
+		}
+	}
+}
+
+func TestPaths(t *testing.T) {
+	s := newService(t)
+	address := s.serve()
+	for target, status := range map[string]int{
+		"/api/events/user/..": 200, "/api/events/user/../..": 404, "/api/events/user/a//b": 404, "//api/events": 404, "/api//events": 404,
+		"/api/events/": 404, "/": 404, "/API/events": 404, "/api/events/user/\xff": 400, "/api/events/user/a\"b%2Fc": 200,
+		"/api/events/user/\xe6\x97\xa5%2F\xfc": 400, "/%61pi/events": 200, "/api%2Fevents": 404, "http://other/api/events": 200,
+		"/api/events/user/a%2Fb?limit=1": 200, "/favicon.ico": 404, "*": 404, "/swagger/../api/events": 404,
+	} {
+		c := dial(t, s, address)
+		c.write("GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		w, err := http.ReadResponse(c.reader, nil)
+		require.NoError(t, err)
+		assert.Equal(t, status, w.StatusCode, target)
+		assert.Empty(t, w.Header.Get("Location"))
+		w.Body.Close()
+	}
+}
+
+func TestLongHeaderIsRefused(t *testing.T) {
+	s := newService(t)
+	c := dial(t, s, s.serve())
+	c.write("GET /api/events?userId=" + strings.Repeat("x", 80<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n")
+	w, err := http.ReadResponse(c.reader, nil)
+	require.NoError(t, err)
+	w.Body.Close()
+	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, w.StatusCode)
+}
+
+func TestServerHasTimeouts(t *testing.T) {
+	server := NewServer(http.NotFoundHandler(), Options{})
+	assert.Positive(t, server.ReadHeaderTimeout)
+	assert.Positive(t, server.WriteTimeout)
+	assert.Positive(t, server.IdleTimeout)
+	assert.Positive(t, server.MaxHeaderBytes)
+	assert.NotNil(t, server.ErrorLog)
+	assert.Zero(t, server.ReadTimeout, "it would end long answers")
+}
+
+func TestNewHandlerChecksOptions(t *testing.T) {
+	p, f := application.NewPublish(&fakeLog{}, time.Second), application.NewFind(&fakeStore{})
+	for _, o := range []Options{
+		{}, {Publish: p}, {Find: f}, {Publish: p, Find: f, MaxBody: -1}, {Publish: p, Find: f, MaxBatch: domain.MaxElements + 1},
+	} {
+		_, err := NewHandler(o)
+		require.Error(t, err)
+	}
+	_, err := NewHandler(Options{Publish: p, Find: f})
+	require.NoError(t, err)
+}
