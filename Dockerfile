@@ -10,7 +10,9 @@ RUN CGO_ENABLED=0 go build -trimpath \
       -o /out/netstreamflow ./cmd/netstreamflow \
  && mkdir /out/data
 
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM scratch
+# The CAs that TLS to a broker trusts by default.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/netstreamflow /netstreamflow
 # A new volume takes the owner of the folder it is mounted on.
 COPY --from=build --chown=65532:65532 /out/data /data

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// laneQueue is how many events may wait in a lane before a publication waits for room.
+	// laneQueue is how many calls may have events wait in a lane before another one waits for room.
 	laneQueue = 1024
-	// laneBatch and laneBatchBytes bound one Publish call; a larger event goes alone.
+	// laneBatch and laneBatchBytes bound one call of the publisher; a larger event goes alone.
 	laneBatch      = 1000
 	laneBatchBytes = 1 << 20
 )
@@ -29,7 +29,7 @@ type Log struct {
 	publisher message.Publisher
 	topic     string
 	logger    *slog.Logger
-	lanes     []chan item
+	lanes     []chan []item
 	running   sync.WaitGroup
 	published atomic.Int64
 
@@ -61,9 +61,9 @@ func NewLog(b Broker, topic string, logger *slog.Logger) *Log {
 	if l, ok := b.(Laned); ok {
 		lanes = max(1, l.Lanes())
 	}
-	l := &Log{publisher: b.Publisher(), topic: topic, logger: logger, lanes: make([]chan item, lanes)}
+	l := &Log{publisher: b.Publisher(), topic: topic, logger: logger, lanes: make([]chan []item, lanes)}
 	for i := range l.lanes {
-		lane := make(chan item, laneQueue)
+		lane := make(chan []item, laneQueue)
 		l.lanes[i] = lane
 		l.running.Go(func() { l.run(lane) })
 	}
@@ -84,10 +84,12 @@ func (l *Log) Publish(ctx context.Context, events []domain.Event) error {
 	for i := range c.errs {
 		c.errs[i] = errPending
 	}
-	for i, e := range events {
-		lane := l.lanes[Partition([]byte(e.UserID()), len(l.lanes))]
+	for lane, items := range l.spread(ctx, c, events) {
+		if len(items) == 0 {
+			continue
+		}
 		select {
-		case lane <- item{ctx: ctx, msg: encode(e), call: c, place: i}:
+		case l.lanes[lane] <- items:
 		case <-ctx.Done():
 			return c.outcome()
 		}
@@ -97,6 +99,16 @@ func (l *Log) Publish(ctx context.Context, events []domain.Event) error {
 	case <-ctx.Done():
 	}
 	return c.outcome()
+}
+
+// spread makes the items of each lane. They go there together, as the lane would publish the first one alone.
+func (l *Log) spread(ctx context.Context, c *call, events []domain.Event) [][]item {
+	items := make([][]item, len(l.lanes))
+	for i, e := range events {
+		lane := Partition([]byte(e.UserID()), len(l.lanes))
+		items[lane] = append(items[lane], item{ctx: ctx, msg: encode(e), call: c, place: i})
+	}
+	return items
 }
 
 // Published is how many events have been made durable.
@@ -116,31 +128,48 @@ func (l *Log) Close() {
 	l.running.Wait()
 }
 
-func (l *Log) run(lane <-chan item) {
-	batch := make([]item, 0, laneBatch)
-	for first := range lane {
-		batch = gather(append(batch[:0], first), lane)
-		l.publish(batch)
-		clear(batch)
+func (l *Log) run(lane <-chan []item) {
+	var waiting []item
+	for {
+		if len(waiting) == 0 {
+			var open bool
+			if waiting, open = <-lane; !open {
+				return
+			}
+		}
+		waiting = gather(waiting, lane)
+		n := fitting(waiting)
+		l.publish(waiting[:n])
+		clear(waiting[:n])
+		waiting = waiting[n:]
 	}
 }
 
-// gather adds what already waits in the lane.
-func gather(batch []item, lane <-chan item) []item {
-	size := len(batch[0].msg.Payload)
-	for len(batch) < laneBatch && size < laneBatchBytes {
+// gather adds what already waits in the lane, up to a batch.
+func gather(waiting []item, lane <-chan []item) []item {
+	for len(waiting) < laneBatch {
 		select {
-		case next, open := <-lane:
+		case more, open := <-lane:
 			if !open {
-				return batch
+				return waiting
 			}
-			batch = append(batch, next)
-			size += len(next.msg.Payload)
+			waiting = append(waiting, more...)
 		default:
-			return batch
+			return waiting
 		}
 	}
-	return batch
+	return waiting
+}
+
+// fitting is how many of the items make one batch.
+func fitting(items []item) int {
+	size := 0
+	for n, it := range items[:min(len(items), laneBatch)] {
+		if size += len(it.msg.Payload); size > laneBatchBytes {
+			return max(n, 1)
+		}
+	}
+	return min(len(items), laneBatch)
 }
 
 func (l *Log) publish(batch []item) {

@@ -158,7 +158,7 @@ func TestLogGathers(t *testing.T) {
 func TestLogBoundsBatches(t *testing.T) {
 	for name, test := range map[string]struct{ n, size, largest int }{
 		"number": {2500, 1, 1000},
-		"bytes":  {10, 300 << 10, 4},
+		"bytes":  {10, 300 << 10, 3},
 		"huge":   {3, 2 << 20, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -83,6 +83,9 @@ func (b *batch) settle(report *kafka.Message) {
 		return
 	}
 	b.errs[place] = report.TopicPartition.Error
+	if b.errs[place] == nil && report.TopicPartition.Offset < 0 {
+		b.errs[place] = errUnproven
+	}
 	if b.errs[place] != nil {
 		return
 	}

@@ -27,19 +27,21 @@ func benchOptions() broker.Options {
 
 // BenchmarkPublish publishes single events through the real log, as requests do.
 func BenchmarkPublish(b *testing.B) {
-	servers := server(b, "NETSTREAMFLOW_TEST_KAFKA")
-	for _, linger := range []string{"0", "0.1", "0.5", "1", "5"} {
-		for _, callers := range []int{1, 32, 256} {
-			b.Run(fmt.Sprintf("linger=%s/callers=%d", linger, callers), func(b *testing.B) {
-				benchmarkPublish(b, servers, linger, callers)
-			})
+	servers := server(b, "NSF_TEST_KAFKA")
+	for _, linger := range []string{"0", "1", "5"} {
+		for _, inFlight := range []int{1, 5} {
+			for _, callers := range []int{1, 32, 256} {
+				b.Run(fmt.Sprintf("linger=%s/in-flight=%d/callers=%d", linger, inFlight, callers), func(b *testing.B) {
+					benchmarkPublish(b, servers, kafka.ConfigMap{"linger.ms": linger, "max.in.flight": inFlight}, callers)
+				})
+			}
 		}
 	}
 }
 
-func benchmarkPublish(b *testing.B, servers, linger string, callers int) {
+func benchmarkPublish(b *testing.B, servers string, own kafka.ConfigMap, callers int) {
 	o := benchOptions()
-	opened := openWith(b, "confluent://"+servers, o, kafka.ConfigMap{"linger.ms": linger})
+	opened := openWith(b, "confluent://"+servers, o, own)
 	log := broker.NewLog(opened, o.Topic, o.Logger)
 	defer log.Close()
 	if err := log.Publish(b.Context(), []domain.Event{benchEvent(b, 0)}); err != nil {
@@ -76,7 +78,7 @@ func benchEvent(tb testing.TB, user int) domain.Event {
 
 // BenchmarkConsume reads a backlog, acking in batches as the consumer does.
 func BenchmarkConsume(b *testing.B) {
-	servers := server(b, "NETSTREAMFLOW_TEST_KAFKA")
+	servers := server(b, "NSF_TEST_KAFKA")
 	const backlog = 300_000
 	o := benchOptions()
 	opened := openTest(b, "confluent://"+servers, o)

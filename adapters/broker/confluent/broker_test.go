@@ -23,7 +23,7 @@ func TestContractOnFake(t *testing.T) {
 	testContract(t, strings.Join(c.ListenAddrs(), ","))
 }
 
-func TestContractOnKafka(t *testing.T) { testContract(t, server(t, "NETSTREAMFLOW_TEST_KAFKA")) }
+func TestContractOnKafka(t *testing.T) { testContract(t, server(t, "NSF_TEST_KAFKA")) }
 
 func testContract(t *testing.T, servers string) {
 	brokertest.Run(t, func(t *testing.T, o broker.Options) broker.Broker {
@@ -54,8 +54,8 @@ func server(t testing.TB, name string) string {
 	address := os.Getenv(name)
 	switch {
 	case address != "":
-	case os.Getenv("NETSTREAMFLOW_TEST_REQUIRE") == "1":
-		t.Fatalf("%s is not set, and NETSTREAMFLOW_TEST_REQUIRE=1", name)
+	case os.Getenv("NSF_TEST_REQUIRE") == "1":
+		t.Fatalf("%s is not set, and NSF_TEST_REQUIRE=1", name)
 	default:
 		t.Skipf("%s is not set", name)
 	}

@@ -94,6 +94,10 @@ func producing(o broker.Options) kafka.ConfigMap {
 		"acks":               "all",
 		"partitioner":        "murmur2_random",
 		"message.timeout.ms": millis(o.PublishTimeout),
+		"request.timeout.ms": millis(o.PublishTimeout),
+		// With more requests under way the first one to a partition may fail while the next one succeeds, as the server does
+		// not know the producer yet. librdkafka then takes the first one's records for delivered, and they are lost.
+		"max.in.flight": 1,
 		// What is too large for a topic is the server's to say.
 		"message.max.bytes": largestRequest - deadLetterHeadroom,
 		"linger.ms":         linger,

@@ -35,6 +35,10 @@
 // Records with the same key are in one partition, which Java's default, murmur2, chooses; records without key are spread
 // at random. One partition's records come in order. Publications that run at the same time have no order among them.
 //
+// One produce request at a time is under way to a server. With more, librdkafka can lose records that it reports as
+// delivered: when the first request to a new partition fails and the next one succeeds, it infers that the first one
+// has succeeded too. A report without an offset, the mark of such an inference, is never taken for success.
+//
 // # Limits
 //
 // Members of one group may use this driver and kafka:// side by side: both know the assignment strategy range.

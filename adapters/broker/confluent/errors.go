@@ -14,6 +14,8 @@ import (
 var (
 	errClosed = fmt.Errorf("%w: the broker is closed", domain.ErrUnavailable)
 	errLate   = fmt.Errorf("%w: Kafka did not acknowledge in time", domain.ErrUnavailable)
+	// errUnproven is for records that librdkafka only infers to be in the log: it tells no offset for them.
+	errUnproven = fmt.Errorf("%w: Kafka acknowledged without an offset", domain.ErrUnavailable)
 )
 
 // unavailable says what could not be done, and that it may be possible later unless the error says otherwise; a nil error

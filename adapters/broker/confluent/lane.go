@@ -36,7 +36,6 @@ type lane struct {
 	arrived chan struct{}
 	mu      sync.Mutex
 	waiting []*kafka.Message
-	debug string
 }
 
 // newLane starts a lane to out; keep is called with the place behind the records acked without a gap.

@@ -4,20 +4,24 @@ package confluent
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
 // rebalance follows the group. librdkafka calls it from a poll, and waits for it: it always returns in time.
-func (s *subscription) rebalance(c *kafka.Consumer, event kafka.Event) error {
+func (s *subscription) rebalance(c *kafka.Consumer, event kafka.Event) (err error) {
 	switch e := event.(type) {
 	case kafka.AssignedPartitions:
-		return s.assigned(c, e.Partitions)
+		err = s.assigned(c, e.Partitions)
 	case kafka.RevokedPartitions:
-		return s.revoked(c, numbers(e.Partitions))
+		err = s.revoked(c, numbers(e.Partitions))
 	}
-	return nil
+	if err != nil {
+		s.complain(fmt.Errorf("rebalance: %w", err)) // nobody looks at what is returned
+	}
+	return err
 }
 
 func (s *subscription) assigned(c *kafka.Consumer, partitions []kafka.TopicPartition) error {

@@ -44,9 +44,11 @@ func (p *publisher) Publish(topic string, msgs ...*message.Message) error {
 		return err
 	}
 	b := newBatch(topic, msgs)
+	again := isUnproven
 	if p.send(ctx, b, b.all()) {
-		p.send(ctx, b, b.failed(isTransient))
+		again = isTransient
 	}
+	p.send(ctx, b, b.failed(again))
 	p.separate(ctx, b)
 	if b.anyFailed(isUnknownTopic) {
 		p.topics.forget(topic)
@@ -77,6 +79,9 @@ func (p *publisher) Close() error {
 // send sends the records at the places and waits for what becomes of them. It tells whether they met the end of the
 // producer: then the failed ones are to be sent again, with its successor.
 func (p *publisher) send(ctx context.Context, b *batch, places []int) (cut bool) {
+	if len(places) == 0 || ctx.Err() != nil {
+		return false
+	}
 	producer, err := p.client.acquire()
 	if err != nil {
 		b.fail(places, err)
@@ -126,11 +131,9 @@ func (p *publisher) separate(ctx context.Context, b *batch) {
 	if len(b.msgs) == 1 {
 		return
 	}
-	for _, place := range b.failed(isRefusedBatch) {
-		if ctx.Err() != nil {
-			b.errs[place] = errLate
-			continue
-		}
+	refused := b.failed(isRefusedBatch)
+	b.fail(refused, errLate)
+	for _, place := range refused {
 		p.send(ctx, b, []int{place})
 	}
 }
@@ -139,6 +142,8 @@ func (p *publisher) separate(ctx context.Context, b *batch) {
 func isRefusedBatch(err error) bool {
 	return code(err) == kafka.ErrMsgSizeTooLarge && !errors.Is(err, domain.ErrTooLarge)
 }
+
+func isUnproven(err error) bool { return errors.Is(err, errUnproven) }
 
 func isTransient(err error) bool { return err != nil && code(err) != kafka.ErrMsgSizeTooLarge }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -150,16 +149,10 @@ func TestStuckPartition(t *testing.T) {
 
 // TestServerAway opens without a server, and goes on when it is there.
 func TestServerAway(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	port := listener.Addr().(*net.TCPAddr).Port
-	_ = listener.Close()
+	port := freePort(t)
 	o := benchOptions()
 	o.PublishTimeout = 300 * time.Millisecond
-	b := openTest(t, "confluent://"+address, o)
+	b := openTest(t, fmt.Sprint("confluent://127.0.0.1:", port), o)
 	sub, err := b.Subscriber("group")
 	if err != nil {
 		t.Fatal(err)
@@ -181,37 +174,5 @@ func TestServerAway(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("publish when the server is there: %v", err)
 		}
-	}
-}
-
-// TestTopics checks that topics are made once, with what they need, and left alone when they are there.
-func TestTopics(t *testing.T) {
-	c := fake(t, kfake.SeedTopics(2, "there"))
-	o := benchOptions()
-	o.DeadLetterTopic, o.MaxMessageBytes = o.Topic+".dlq", 3<<20
-	var running sync.WaitGroup
-	opened := openTest(t, "confluent://"+addresses(c), o)
-	for range 5 {
-		creator := openTest(t, "confluent://"+addresses(c), o)
-		for range 2 {
-			running.Go(func() {
-				if err := creator.Publisher().Publish(o.Topic, keyed(1)...); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	}
-	running.Wait()
-	main, err := opened.admin.limit(t.Context(), o.Topic)
-	dead, deadErr := opened.admin.limit(t.Context(), o.DeadLetterTopic)
-	if err != nil || deadErr != nil || main <= o.MaxMessageBytes || dead <= main {
-		t.Errorf("limits of %d and %d bytes, errors %v and %v", main, dead, err, deadErr)
-	}
-	if bounds, err := opened.Bounds(t.Context(), "there"); err != nil || len(bounds) != 2 {
-		t.Errorf("bounds %v, error %v: want the 2 partitions that were there", bounds, err)
-	}
-	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "not/a/topic", Err: kerr.InvalidTopicException, Count: -1})
-	if err := opened.Publisher().Publish("not/a/topic", keyed(1)...); !errors.Is(err, domain.ErrInvalid) {
-		t.Errorf("a name that no topic may have: got the error %v", err)
 	}
 }

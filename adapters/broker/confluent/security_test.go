@@ -44,7 +44,7 @@ func TestSASLOnFake(t *testing.T) {
 }
 
 func TestSASLOnKafka(t *testing.T) {
-	servers := server(t, "NETSTREAMFLOW_TEST_KAFKA_SASL")
+	servers := server(t, "NSF_TEST_KAFKA_SASL")
 	for _, m := range mechanisms {
 		t.Run(m, func(t *testing.T) { testSecure(t, "confluent://"+servers+"?sasl="+m+"&username="+user, password) })
 	}
@@ -66,12 +66,12 @@ func TestTLSOnFake(t *testing.T) {
 }
 
 func TestTLSOnKafka(t *testing.T) {
-	servers := server(t, "NETSTREAMFLOW_TEST_KAFKA_TLS")
-	testSecure(t, "confluent://"+servers+"?tls=true&ca-file="+url.QueryEscape(server(t, "NETSTREAMFLOW_TEST_KAFKA_CA")), "")
+	servers := server(t, "NSF_TEST_KAFKA_TLS")
+	testSecure(t, "confluent://"+servers+"?tls=true&ca-file="+url.QueryEscape(server(t, "NSF_TEST_KAFKA_CA")), "")
 }
 
 func TestSASLOverTLSOnKafka(t *testing.T) {
-	servers, ca := server(t, "NETSTREAMFLOW_TEST_KAFKA_SASL_TLS"), server(t, "NETSTREAMFLOW_TEST_KAFKA_CA")
+	servers, ca := server(t, "NSF_TEST_KAFKA_SASL_TLS"), server(t, "NSF_TEST_KAFKA_CA")
 	testSecure(t, "confluent://"+servers+"?tls=true&sasl=SCRAM-SHA-512&username="+user+"&ca-file="+url.QueryEscape(ca), password)
 }
 

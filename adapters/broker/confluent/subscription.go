@@ -5,6 +5,7 @@ package confluent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,8 +14,6 @@ import (
 )
 
 const (
-	// commitInterval is how often a group's place is committed.
-	commitInterval = time.Second
 	// pollTime is how long a poll waits for a record, resumeTime while a partition waits to go on.
 	pollTime, resumeTime = 50 * time.Millisecond, 5 * time.Millisecond
 	// revokeTimeout is how long the receiver may take to ack what it has before its partitions move to another member.
@@ -29,6 +28,8 @@ const (
 	lookout   = 10 * time.Second
 	readAhead = 16 << 20
 )
+
+var connectionErrors = []kafka.ErrorCode{kafka.ErrTransport, kafka.ErrAllBrokersDown, kafka.ErrResolve}
 
 // subscription is one consumer of librdkafka with a lane for each of its partitions. One goroutine, that of run, polls and
 // owns the lanes.
@@ -56,13 +57,6 @@ func newSubscription(ctx context.Context, b *Broker, group, topic string) *subsc
 	}
 	s.ctx, s.end = context.WithCancel(ctx)
 	return s
-}
-
-// connect makes the consumer.
-func (s *subscription) connect(settings kafka.ConfigMap) error {
-	var err error
-	s.consumer, err = kafka.NewConsumer(with(consuming(), s.broker.consumer, settings))
-	return unavailable("make a consumer", err)
 }
 
 // run serves the consumer until the subscription's context ends.
@@ -112,11 +106,7 @@ func (s *subscription) handle(event kafka.Event) {
 // tells of.
 func (s *subscription) complain(err error) {
 	c := code(err)
-	switch c {
-	case kafka.ErrTransport, kafka.ErrAllBrokersDown, kafka.ErrResolve:
-		return
-	}
-	if time.Since(s.complained[c]) < complaintInterval {
+	if slices.Contains(connectionErrors, c) || time.Since(s.complained[c]) < complaintInterval {
 		return
 	}
 	s.complained[c] = time.Now()

@@ -4,9 +4,9 @@ package confluent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -125,22 +125,17 @@ func (t *topics) limit(ctx context.Context, topic string) int {
 	return min(limit+deadLetterHeadroom, largestRequest-deadLetterHeadroom)
 }
 
-// await returns when the new topic is known and all its partitions have leaders.
+// await returns when the new topic is known and the leaders of all its partitions answer.
 func (t *topics) await(ctx context.Context, topic string) error {
 	for {
-		partitions, err := t.admin.partitions(ctx, topic)
-		if (err == nil && ready(partitions)) || (err != nil && !isUnknownTopic(err)) {
-			return err
+		bounds, err := t.admin.bounds(ctx, topic)
+		if err == nil && len(bounds) > 0 {
+			return nil
 		}
 		select {
 		case <-time.After(propagationPause):
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return fmt.Errorf("it is not ready: %w", errors.Join(context.Cause(ctx), err))
 		}
 	}
-}
-
-// ready says that there are partitions, each with a leader.
-func ready(partitions []kafka.TopicPartitionInfo) bool {
-	return len(partitions) > 0 && !slices.ContainsFunc(partitions, func(p kafka.TopicPartitionInfo) bool { return p.Leader == nil })
 }

@@ -39,6 +39,9 @@ func newBatch(topic string, msgs []*message.Message) *batch {
 	return b
 }
 
+// kind is that of the producer to send the batch with.
+func (b *batch) kind() kind { return kind{topic: b.topic, gathers: len(b.records) > 1} }
+
 // send sends those records that fit, all at once, and notes what becomes of each.
 func (b *batch) send(p *producer) {
 	fitting := make([]*sarama.ProducerMessage, 0, len(b.records))
@@ -117,7 +120,7 @@ func (b *batch) outcome(msgs []*message.Message) error {
 			continue
 		}
 		failed = true
-		each[i] = kind(err, refused)
+		each[i] = asKind(err, refused)
 	}
 	if failed {
 		return each
@@ -125,9 +128,9 @@ func (b *batch) outcome(msgs []*message.Message) error {
 	return nil
 }
 
-// kind gives the error of a record its kind. Where the server refused a whole batch as too large although the topic's limit
+// asKind gives the error of a record its kind. Where the server refused a whole batch as too large although the topic's limit
 // was kept, that limit was wrong: it is read again, and the record may fit alone.
-func kind(err error, refused int) error {
+func asKind(err error, refused int) error {
 	if errors.Is(err, domain.ErrTooLarge) {
 		return err
 	}

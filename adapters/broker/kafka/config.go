@@ -40,6 +40,8 @@ const (
 	producerRefresh = 5 * time.Minute
 	// partitionQueue is how many records may wait for one partition: more than one publication of the log has.
 	partitionQueue = 1024
+	// gatherTime is how long the records of publications with several of them wait for more.
+	gatherTime = 500 * time.Microsecond
 	// firstRetry and longestRetry are the pauses between attempts to reach a server.
 	firstRetry   = 100 * time.Millisecond
 	longestRetry = time.Second

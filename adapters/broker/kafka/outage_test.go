@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,7 @@ func TestServerAway(t *testing.T) {
 
 // TestErrorsSayWhy checks that the error of a publication tells what is wrong with the server.
 func TestErrorsSayWhy(t *testing.T) {
+	t.Parallel()
 	o := options()
 	o.PublishTimeout = time.Second
 	b := open(t, local(freePort(t)), "", o)
@@ -91,6 +94,7 @@ func TestPublicationEndsWithItsContext(t *testing.T) {
 
 // TestServerComesLate starts the server during the first publication, after the subscriptions.
 func TestServerComesLate(t *testing.T) {
+	t.Parallel()
 	o := options()
 	port := freePort(t)
 	b := open(t, local(port), "", o)
@@ -108,12 +112,9 @@ func TestServerComesLate(t *testing.T) {
 	wantIDs(t, acked(t, replay, 3), msgs)
 }
 
-// TestServerRestarts restarts the server several times while many users publish through the log. What was accepted is
-// there, in order; a replay goes on where it was.
+// TestServerRestarts restarts the server in this process.
 func TestServerRestarts(t *testing.T) {
-	const restarts, users = 3, 6
-	o := options()
-	o.Partitions, o.PublishTimeout = 3, 5*time.Second
+	t.Parallel()
 	port, dir := freePort(t), t.TempDir()
 	start := func() *kfake.Cluster {
 		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.DataDir(dir), kfake.SyncWrites())
@@ -124,15 +125,40 @@ func TestServerRestarts(t *testing.T) {
 	}
 	cluster := start()
 	defer func() { cluster.Close() }()
-	b := open(t, local(port), "", o)
-	load := newLoad(t, b, o, users)
-	group, _ := subscribe(t, b, "group", o.Topic)
-	replay, _ := subscribe(t, b, "", o.Topic)
-	for range restarts {
-		load.awaitMore(10)
+	testRestarts(t, local(port), func() {
 		cluster.Close()
 		<-time.After(300 * time.Millisecond) // for publications to fail
 		cluster = start()
+	})
+}
+
+// TestRealServerRestarts restarts a real server with the command in the environment, such as
+// "scripts/kafka kill && scripts/kafka start".
+func TestRealServerRestarts(t *testing.T) {
+	command := os.Getenv("NETSTREAMFLOW_TEST_KAFKA_RESTART")
+	if command == "" {
+		t.Skip("NETSTREAMFLOW_TEST_KAFKA_RESTART is not set")
+	}
+	testRestarts(t, []string{server(t, "NETSTREAMFLOW_TEST_KAFKA")}, func() {
+		if output, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, output)
+		}
+	})
+}
+
+// testRestarts restarts the server several times while many users publish through the log. What was accepted is there, in
+// order; a replay goes on where it was.
+func testRestarts(t *testing.T, addresses []string, restart func()) {
+	const restarts, users = 3, 6
+	o := options()
+	o.Partitions, o.PublishTimeout = 3, 5*time.Second
+	b := open(t, addresses, "", o)
+	load := newLoad(t, b, o, users)
+	group, _ := subscribe(t, b, "group-"+o.Topic, o.Topic)
+	replay, _ := subscribe(t, b, "", o.Topic)
+	for range restarts {
+		load.awaitMore(10)
+		restart()
 	}
 	load.awaitMore(10)
 	load.end()

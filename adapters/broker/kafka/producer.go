@@ -22,12 +22,19 @@ type producer struct {
 	retired bool
 }
 
+// kind tells apart the producers of one topic. One that gathers waits a moment for more records, as Sarama would send the first
+// record of a publication at once, and all others after its ack; a record that is published alone must not wait.
+type kind struct {
+	topic   string
+	gathers bool
+}
+
 // newProducer makes a producer, for which it needs a server. watermill-kafka's publisher would send one message after
 // another and know nothing of their fates, so that its Sarama producer is used, which the hook for tracers shows.
-func newProducer(s settings, limit int) (*producer, error) {
+func newProducer(s settings, limit int, gathers bool) (*producer, error) {
 	config := s.producer(limit)
-	if tweak != nil {
-		tweak(config)
+	if gathers {
+		config.Producer.Flush.Frequency = gatherTime
 	}
 	p := &producer{limit: limit, link: newLink(config)}
 	config.Producer.Retry.BackoffFunc = func(retries, _ int) time.Duration {
@@ -60,7 +67,7 @@ func (h hook) WrapSyncProducer(_ *sarama.Config, p sarama.SyncProducer) sarama.S
 	return p
 }
 
-// producers keeps a producer for each topic, as each topic has a limit of its own, and replaces those that are of no more
+// producers keeps producers for each topic, as each topic has a limit of its own, and replaces those that are of no more
 // use.
 type producers struct {
 	settings settings
@@ -69,7 +76,7 @@ type producers struct {
 	closing  sync.WaitGroup
 
 	mu     sync.Mutex
-	byName map[string]*making
+	byKind map[kind]*making
 	all    map[*producer]struct{}
 }
 
@@ -81,19 +88,19 @@ type making struct {
 }
 
 func newProducers(s settings, t *topics, client sarama.Client) *producers {
-	return &producers{settings: s, topics: t, client: client, byName: map[string]*making{}, all: map[*producer]struct{}{}}
+	return &producers{settings: s, topics: t, client: client, byKind: map[kind]*making{}, all: map[*producer]struct{}{}}
 }
 
-// acquire returns the topic's producer; it must be released.
-func (ps *producers) acquire(topic string) (*producer, error) {
+// acquire returns the producer of the kind; it must be released.
+func (ps *producers) acquire(k kind) (*producer, error) {
 	for {
 		ps.mu.Lock()
-		m := ps.byName[topic]
+		m := ps.byKind[k]
 		if m == nil {
 			m = &making{done: make(chan struct{})}
-			ps.byName[topic] = m
+			ps.byKind[k] = m
 			ps.mu.Unlock()
-			ps.make(topic, m)
+			ps.make(k, m)
 		} else {
 			ps.mu.Unlock()
 		}
@@ -108,15 +115,15 @@ func (ps *producers) acquire(topic string) (*producer, error) {
 }
 
 // make makes the topic, where it is missing, and its producer.
-func (ps *producers) make(topic string, m *making) {
-	limit, err := ps.topics.ensure(ps.client, topic)
+func (ps *producers) make(k kind, m *making) {
+	limit, err := ps.topics.ensure(ps.client, k.topic)
 	if err == nil {
-		m.producer, err = newProducer(ps.settings, limit)
+		m.producer, err = newProducer(ps.settings, limit, k.gathers)
 	}
 	m.err = err
 	ps.mu.Lock()
 	if err != nil {
-		delete(ps.byName, topic)
+		delete(ps.byKind, k)
 	} else {
 		ps.all[m.producer] = struct{}{}
 	}
@@ -141,16 +148,16 @@ func (ps *producers) release(p *producer) {
 	ps.closeUnused(p)
 }
 
-// retire has the topic's next user get another producer. Those that still wait for this one are cut off after a while.
-func (ps *producers) retire(topic string, p *producer) {
+// retire has the next user get another producer. Those that still wait for this one are cut off after a while.
+func (ps *producers) retire(k kind, p *producer) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if p.retired {
 		return
 	}
 	p.retired = true
-	if m := ps.byName[topic]; m != nil && m.producer == p {
-		delete(ps.byName, topic)
+	if m := ps.byKind[k]; m != nil && m.producer == p {
+		delete(ps.byKind, k)
 	}
 	if !ps.closeUnused(p) {
 		time.AfterFunc(ps.settings.options.PublishTimeout, p.link.cut)
@@ -177,7 +184,7 @@ func (ps *producers) close() {
 		p.retired = true
 		ps.closeUnused(p)
 	}
-	clear(ps.byName)
+	clear(ps.byKind)
 	ps.mu.Unlock()
 	ps.closing.Wait()
 }

@@ -44,6 +44,7 @@ func TestPartitioner(t *testing.T) {
 
 // TestProducerIsReplaced has the server find the producer's sequence broken, once.
 func TestProducerIsReplaced(t *testing.T) {
+	t.Parallel()
 	for _, broken := range []*kerr.Error{kerr.OutOfOrderSequenceNumber, kerr.UnknownProducerID, kerr.InvalidProducerEpoch} {
 		t.Run(broken.Message, func(t *testing.T) {
 			cluster := fake(t)
@@ -65,6 +66,7 @@ func TestProducerIsReplaced(t *testing.T) {
 
 // TestTransientErrorsAreRetried has the server refuse for a while.
 func TestTransientErrorsAreRetried(t *testing.T) {
+	t.Parallel()
 	for _, refusal := range []*kerr.Error{
 		kerr.NotLeaderForPartition, kerr.LeaderNotAvailable, kerr.NotEnoughReplicas, kerr.RequestTimedOut, kerr.UnknownTopicOrPartition,
 	} {
@@ -109,6 +111,7 @@ func TestOnePartitionWithoutLeader(t *testing.T) {
 
 // TestPartOfABatchFails tells apart the messages of one publication.
 func TestPartOfABatchFails(t *testing.T) {
+	t.Parallel()
 	cluster := fake(t)
 	o := options()
 	o.Partitions = 2
@@ -135,6 +138,7 @@ func TestPartOfABatchFails(t *testing.T) {
 
 // TestLimitUnknown has a server that does not tell the topic's limit.
 func TestLimitUnknown(t *testing.T) {
+	t.Parallel()
 	cluster := fake(t)
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	o := options()

@@ -47,7 +47,7 @@ func (p *publisher) Publish(topic string, msgs ...*message.Message) error {
 		return b.outcome(msgs)
 	case <-ctx.Done():
 		if stuck := b.producer.Load(); stuck != nil {
-			p.producers.retire(topic, stuck)
+			p.producers.retire(b.kind(), stuck)
 		}
 		return b.late(ctx.Err())
 	}
@@ -89,7 +89,7 @@ func (p *publisher) send(ctx context.Context, b *batch) {
 
 // try returns whether it should be tried again.
 func (p *publisher) try(b *batch) (again bool) {
-	producer, err := p.producers.acquire(b.topic)
+	producer, err := p.producers.acquire(b.kind())
 	if err != nil {
 		b.fail(err)
 		b.reason.Store(&err)
@@ -101,7 +101,7 @@ func (p *publisher) try(b *batch) (again bool) {
 	if final := b.find(isFinal); final != nil {
 		p.settings.logger.Warn("producer replaced", "topic", b.topic, "error", final)
 		p.producers.topics.forget(b.topic)
-		p.producers.retire(b.topic, producer)
+		p.producers.retire(b.kind(), producer)
 	}
 	if again = b.unsent(); again {
 		reason := b.find(isUnsent)

@@ -1,8 +1,8 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -33,11 +33,13 @@ func (marshaler) Marshal(topic string, msg *message.Message) (*sarama.ProducerMe
 	if msg.UUID != "" {
 		record.Headers = append(record.Headers, header(wmkafka.UUIDHeaderKey, msg.UUID))
 	}
-	for _, name := range slices.Sorted(maps.Keys(msg.Metadata)) {
+	first := len(record.Headers)
+	for name, value := range msg.Metadata {
 		if name != broker.KeyMetadata && name != wmkafka.UUIDHeaderKey {
-			record.Headers = append(record.Headers, header(name, msg.Metadata[name]))
+			record.Headers = append(record.Headers, header(name, value))
 		}
 	}
+	slices.SortFunc(record.Headers[first:], func(a, b sarama.RecordHeader) int { return bytes.Compare(a.Key, b.Key) })
 	return record, nil
 }
 

@@ -59,6 +59,7 @@ func wantRefused(t *testing.T, addresses []string, query, password string) {
 }
 
 func TestSASL(t *testing.T) {
+	t.Parallel()
 	t.Run("fake", func(t *testing.T) {
 		for _, mechanism := range mechanisms {
 			t.Run(mechanism, func(t *testing.T) {
@@ -80,6 +81,7 @@ func TestSASL(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	t.Run("fake", func(t *testing.T) {
 		ca, certificate := certify(t, "kafka.example")
 		addresses := fake(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{certificate}})).ListenAddrs()

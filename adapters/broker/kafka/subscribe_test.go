@@ -43,6 +43,7 @@ func TestAddedPartitions(t *testing.T) {
 
 // TestRecordsAreGone has the server delete records that were not read yet.
 func TestRecordsAreGone(t *testing.T) {
+	t.Parallel()
 	cluster := fake(t)
 	o := options()
 	b := open(t, cluster.ListenAddrs(), "in-flight=1", o)
@@ -65,6 +66,7 @@ func TestRecordsAreGone(t *testing.T) {
 
 // TestRecordsAreGoneDuringReplay deletes records behind the place of a replay that waits for acks.
 func TestRecordsAreGoneDuringReplay(t *testing.T) {
+	t.Parallel()
 	cluster := fake(t)
 	o := options()
 	b := open(t, cluster.ListenAddrs(), "in-flight=1", o)
@@ -85,6 +87,7 @@ func TestRecordsAreGoneDuringReplay(t *testing.T) {
 
 // TestTransactions reads what is committed, and only that.
 func TestTransactions(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addresses []string) {
 		o := options()
 		b := open(t, addresses, "", o)
@@ -147,6 +150,7 @@ func TestHangingReceiverDoesNotHoldUpTheGroup(t *testing.T) {
 // TestMembersComeAndGo has members join, leave, nack and fall behind while events are published: each is processed, those of
 // one user in order, as seen by a store that keeps the first of each.
 func TestMembersComeAndGo(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addresses []string) {
 		o := options()
 		o.Partitions = 6
@@ -162,7 +166,7 @@ func TestMembersComeAndGo(t *testing.T) {
 				}
 			})
 		}
-		<-time.After(12 * time.Second) // that is how long it goes on
+		<-time.After(6 * time.Second) // that is how long it goes on
 		l.end()
 		close(stop)
 		members.Wait()

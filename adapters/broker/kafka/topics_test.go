@@ -41,6 +41,7 @@ func describe(t *testing.T, addresses []string, topic string) (partitions, limit
 }
 
 func TestTopicsAreMade(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addresses []string) {
 		o := options()
 		o.Partitions, o.ReplicationFactor, o.MaxMessageBytes = 5, 1, 2<<20
@@ -61,6 +62,7 @@ func TestTopicsAreMade(t *testing.T) {
 
 // TestExistingTopicIsKept has a topic with a small limit: it stays as it is, and many small records pass.
 func TestExistingTopicIsKept(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addresses []string) {
 		o := options()
 		o.Partitions = 6
@@ -86,6 +88,7 @@ func TestExistingTopicIsKept(t *testing.T) {
 
 // TestLimitChanges has somebody lower and raise the topic's limit while it is in use.
 func TestLimitChanges(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addresses []string) {
 		o := options()
 		b := open(t, addresses, "", o)
@@ -122,6 +125,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 
 // TestManyMakeTheTopic has many instances start at once.
 func TestManyMakeTheTopic(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addresses []string) {
 		o := options()
 		o.Partitions = 3
@@ -144,6 +148,7 @@ func TestManyMakeTheTopic(t *testing.T) {
 
 // TestTopicIsMadeAgain deletes the topic while it is in use.
 func TestTopicIsMadeAgain(t *testing.T) {
+	t.Parallel()
 	cluster := fake(t)
 	o := options()
 	b := open(t, cluster.ListenAddrs(), "", o)
@@ -156,6 +161,7 @@ func TestTopicIsMadeAgain(t *testing.T) {
 
 // TestBounds counts what is in each partition, also after a retention.
 func TestBounds(t *testing.T) {
+	t.Parallel()
 	cluster := fake(t, kfakeBrokers(3)...)
 	o := options()
 	o.Partitions = 5

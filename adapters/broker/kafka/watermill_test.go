@@ -9,10 +9,12 @@ import (
 )
 
 func TestWatermillFake(t *testing.T) {
+	t.Parallel()
 	testWatermill(t, fake(t).ListenAddrs(), true)
 }
 
 func TestWatermill(t *testing.T) {
+	t.Parallel()
 	testWatermill(t, []string{server(t, "NETSTREAMFLOW_TEST_KAFKA")}, testing.Short())
 }
 
@@ -21,14 +23,17 @@ func TestWatermill(t *testing.T) {
 func testWatermill(t *testing.T, addresses []string, short bool) {
 	features := tests.Features{ConsumerGroups: true, Persistent: true, ForceShort: short}
 	t.Run("one in flight", func(t *testing.T) {
+		t.Parallel()
 		strict := features
 		strict.GuaranteedOrder = true
 		runSuite(t, strict, newPubSub(addresses, "in-flight=1", true), newGroupPubSub(addresses, "in-flight=1"))
 	})
 	t.Run("ahead of acks", func(t *testing.T) {
+		t.Parallel()
 		runSuite(t, features, newPubSub(addresses, "", true), newGroupPubSub(addresses, ""))
 	})
 	t.Run("no group", func(t *testing.T) {
+		t.Parallel()
 		replay := features
 		replay.ConsumerGroups, replay.NewSubscriberReceivesOldMessages = false, true
 		runSuite(t, replay, newPubSub(addresses, "", false), nil)

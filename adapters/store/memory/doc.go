@@ -15,7 +15,7 @@
 // # Limits
 //
 //   - 2^30 events, 2^16 partitions and 1 TiB of addresses; beyond, Record says
-//     [github.com/netstreamflow/netstreamflow/domain.ErrUnavailable]. An event takes its JSON and about 45 bytes more, and
+//     [github.com/netstreamflow/netstreamflow/domain.ErrUnavailable]. An event takes its JSON and about 50 bytes more, and
 //     nothing is ever removed.
 //   - An offset that is not above the partition's last one (a topic was deleted and made anew under a running service) is
 //     taken as the one after it: the event is kept, and cursors are exact until the process ends.

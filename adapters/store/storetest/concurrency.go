@@ -29,7 +29,7 @@ func (s *stage) writeInBackground(entries []application.Entry, size int) writer 
 		}
 	})
 	s.stored = append(s.stored, entries...)
-	return writer{
+	w := writer{
 		more: func() {
 			select {
 			case wanted <- struct{}{}:
@@ -41,6 +41,8 @@ func (s *stage) writeInBackground(entries []application.Entry, size int) writer 
 			done.Wait()
 		}),
 	}
+	s.Cleanup(w.end)
+	return w
 }
 
 // testPagingWhileWriting follows cursors while events are stored. What comes must be what one query gives afterwards,
@@ -66,43 +68,41 @@ func testPagingWhileWriting(s *stage) {
 	s.expect(application.Query{}, s.stored)
 }
 
-// pagesWith is pages, with something to do before each one.
-func (s *stage) pagesWith(q application.Query, do func()) (all []string) {
-	s.Helper()
-	for {
-		do()
-		events, next := s.page(q)
-		all = append(all, events...)
-		if next == "" {
-			return all
-		}
-		q.Cursor = next
-	}
-}
-
 // testReadersAndWriter reads all the time while batches are stored: every answer must be what was there at one moment,
-// whole batches, and never less than before.
+// whole batches, and never less than before. The writer keeps the readers' pace, so that each batch meets some of them.
 func testReadersAndWriter(s *stage) {
-	const batch, readers = 7, 3
-	entries := s.log.entries(batch * 150)
+	const batch, batches, readers = 60, 40, 3
+	entries := s.log.entries(batch * batches)
 	all := texts(entries)
 	var stored atomic.Int64
 	var done sync.WaitGroup
+	reading, over := make(chan struct{}, 1), make(chan struct{})
 	for i := range readers {
 		done.Go(func() {
 			for seen := 0; seen < len(all) && !s.Failed(); {
-				seen = s.readWhole(i, all, batch, max(seen, int(stored.Load())))
+				select {
+				case reading <- struct{}{}:
+				default: // the writer is at work
+				}
+				least := max(seen, int(stored.Load()))
+				s.wholeByID(entries, batch, least)
+				seen = s.readWhole(i, all, batch, least)
 			}
 		})
 	}
+	go func() {
+		done.Wait()
+		close(over)
+	}()
 	for b := range slices.Chunk(entries, batch) {
+		select {
+		case <-reading:
+		case <-over:
+		}
 		s.record(b...)
 		stored.Add(batch)
-		if s.Failed() {
-			break
-		}
 	}
-	done.Wait()
+	<-over
 	s.expect(application.Query{}, s.stored)
 }
 
@@ -117,6 +117,24 @@ func (s *stage) readWhole(reader int, all []string, batch, least int) int {
 		s.Errorf("reader %d: %d events where at least %d were there, or others than those; %v", reader, len(got), least, err)
 	}
 	return max(least, len(got))
+}
+
+// wholeByID waits for the first event of the batch behind those that are there, for a while. Where it is, the last one
+// must be.
+func (s *stage) wholeByID(entries []application.Entry, batch, there int) {
+	if there == len(entries) {
+		return
+	}
+	first, last := entries[there].Event.ID(), entries[there+batch-1].Event.ID()
+	for range 100 {
+		if _, err := s.store.Event(s.Context(), first); err != nil {
+			continue
+		}
+		if _, err := s.store.Event(s.Context(), last); err != nil {
+			s.Errorf("the first event of a batch is there, the last one is not: %v", err)
+		}
+		return
+	}
 }
 
 // testRecordDuringQuery stores from inside a query, which must neither wait for it nor see it.

@@ -60,17 +60,23 @@ func testOddNames(s *stage) {
 }
 
 func testFromTo(s *stage) {
-	s.fill(2500)
+	s.fill(1500)
 	// Neighbours by the nanosecond, not in the order of time.
 	for _, nanos := range []int{5, 1, 999_999_999, 0, 255, 256, 257, 2, 1} {
 		s.record(s.log.entry(domain.Draft{UserID: userOf(0), EventType: typeOf(0), Timestamp: epoch.Add(time.Duration(nanos))}))
 	}
+	s.fill(1700)
 	for _, nanos := range []int{0, 1, 2, 3, 5, 6, 255, 256, 257, 258, 999_999_999, 1_000_000_000} {
 		at := epoch.Add(time.Duration(nanos))
 		s.bothWays(application.Query{From: at})
 		s.bothWays(application.Query{To: at})
 		s.bothWays(application.Query{From: at, To: at.Add(2)})
 		s.bothWays(application.Query{From: at, To: at.Add(2), UserID: userOf(0)})
+	}
+	// Where stores may have blocks.
+	for _, i := range []int{255, 256, 257, 1000, 1023, 1024, 1025, 1499, 1500, 2047, 2048, 2049} {
+		s.bothWays(application.Query{From: epoch.Add(time.Duration(i) * time.Second)})
+		s.bothWays(application.Query{To: epoch.Add(time.Duration(i) * time.Second)})
 	}
 	middle := epoch.Add(2000 * time.Second)
 	for _, q := range []application.Query{

@@ -10,16 +10,23 @@ import (
 )
 
 // pages follows the cursors from q to the end and returns all events.
-func (s *stage) pages(q application.Query) (all []string) {
+func (s *stage) pages(q application.Query) []string {
+	s.Helper()
+	return s.pagesWith(q, func() {})
+}
+
+// pagesWith is pages, with something to do before each one.
+func (s *stage) pagesWith(q application.Query, do func()) (all []string) {
 	s.Helper()
 	for {
+		do()
 		events, next := s.page(q)
 		all = append(all, events...)
 		if next == "" {
 			return all
 		}
-		if len(events) != q.Limit {
-			s.Fatalf("%s: %d events, and more follow", describe(q), len(events))
+		if len(events) != q.Limit || len(all) > len(s.stored) {
+			s.Fatalf("%s: a page of %d events, %d so far of %d, and more follow", describe(q), len(events), len(all), len(s.stored))
 		}
 		q.Cursor = next
 	}

@@ -44,6 +44,9 @@ func follow(first *instance, q application.Query, further func(page int) *instan
 		if next == "" {
 			break
 		}
+		if page > len(first.stored)+len(at.stored) {
+			first.Fatalf("%s: there is no end", describe(q))
+		}
 		at, q.Cursor = further(page), next
 	}
 	first.partitionsInOrder(all, q.Descending)

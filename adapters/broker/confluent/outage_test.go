@@ -1,0 +1,182 @@
+//go:build cgo
+
+package confluent
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+// TestRestarts restarts a server that keeps its records on disk.
+func TestRestarts(t *testing.T) {
+	port, dir := freePort(t), t.TempDir()
+	start := func() *kfake.Cluster {
+		c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.DataDir(dir), kfake.SyncWrites())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	c := start()
+	defer func() { c.Close() }()
+	testRestarts(t, fmt.Sprint("127.0.0.1:", port), func(failed <-chan struct{}) {
+		c.Close()
+		<-failed
+		c = start()
+	})
+}
+
+// TestRestartsOnKafka restarts a real server with the command in the environment, such as
+// "scripts/kafka kill && scripts/kafka start". Nothing is run, nor skipped, without it: others may be using the server.
+func TestRestartsOnKafka(t *testing.T) {
+	command := os.Getenv("NSF_TEST_KAFKA_RESTART")
+	if command == "" {
+		return
+	}
+	testRestarts(t, server(t, "NSF_TEST_KAFKA"), func(<-chan struct{}) {
+		if output, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, output)
+		}
+	})
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// testRestarts restarts the server while users publish, each one event after another. What was accepted is there, in the
+// order in which it was accepted, for a member of a group and for a replay that were there all the time.
+func testRestarts(t *testing.T, servers string, restart func(failed <-chan struct{})) {
+	const restarts = 3
+	o := benchOptions()
+	o.Partitions, o.PublishTimeout = 3, 2*time.Second
+	b := openTest(t, "confluent://"+servers, o)
+	l := &load{
+		log: broker.NewLog(b, o.Topic, o.Logger), accepted: map[string][]string{},
+		failed: make(chan struct{}, 1), progress: make(chan struct{}, 1),
+	}
+	defer l.log.Close()
+	l.begin(t, 6)
+	_, group := subscribe(t, b, "group-"+o.Topic, o.Topic)
+	_, replay := subscribe(t, b, "", o.Topic)
+	for range restarts {
+		l.await(t, 20)
+		restart(l.failed)
+	}
+	l.await(t, 20)
+	l.end()
+	l.check(t, "group", group)
+	l.check(t, "replay", replay)
+}
+
+// load are users who publish until they are told to end.
+type load struct {
+	log     *broker.Log
+	ended   atomic.Bool
+	running sync.WaitGroup
+	// failed tells of a publication that failed, progress of one that did not.
+	failed, progress chan struct{}
+	count            atomic.Int64
+
+	mu       sync.Mutex
+	accepted map[string][]string
+}
+
+func (l *load) begin(t *testing.T, users int) {
+	t.Helper()
+	for user := range users {
+		l.running.Go(func() {
+			for !l.ended.Load() {
+				l.publish(t, benchEvent(t, user))
+			}
+		})
+	}
+}
+
+// publish tries until the event is accepted, as a caller would.
+func (l *load) publish(t *testing.T, e domain.Event) {
+	for l.log.Publish(t.Context(), []domain.Event{e}) != nil {
+		signal(l.failed)
+		if l.ended.Load() || t.Context().Err() != nil {
+			return
+		}
+	}
+	l.count.Add(1)
+	signal(l.progress)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.accepted[e.UserID()] = append(l.accepted[e.UserID()], e.ID().String())
+}
+
+// await waits until so many more events have been accepted.
+func (l *load) await(t *testing.T, more int64) {
+	t.Helper()
+	for goal := l.count.Load() + more; l.count.Load() < goal; {
+		select {
+		case <-l.progress:
+		case <-time.After(patience):
+			t.Fatal("no event is accepted any more")
+		}
+	}
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (l *load) end() {
+	l.ended.Store(true)
+	l.running.Wait()
+}
+
+// check receives until each event that was accepted has come, and compares the order in which they came first.
+func (l *load) check(t *testing.T, what string, msgs <-chan *message.Message) {
+	t.Helper()
+	missing := map[string]bool{}
+	for _, ids := range l.accepted {
+		for _, id := range ids {
+			missing[id] = true
+		}
+	}
+	total, again := len(missing), 0
+	first := map[string][]string{}
+	for len(missing) > 0 {
+		msg := next(t, msgs)
+		if missing[msg.UUID] {
+			user := string(origin(t, msg).Key)
+			first[user] = append(first[user], msg.UUID)
+		} else {
+			again++
+		}
+		delete(missing, msg.UUID)
+		msg.Ack()
+	}
+	t.Logf("%s: %d events accepted, %d more came", what, total, again)
+	for user, ids := range l.accepted {
+		if !slices.Equal(first[user], ids) {
+			t.Errorf("%s: the events of %s came in another order than they were accepted", what, user)
+		}
+	}
+}

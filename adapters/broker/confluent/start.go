@@ -1,0 +1,68 @@
+//go:build cgo
+
+package confluent
+
+import (
+	"context"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// commitInterval is how often a group's place is committed.
+const commitInterval = time.Second
+
+// start makes the consumer, and the topic where it is missing.
+func (s *subscription) start() error {
+	ctx, cancel := context.WithTimeout(s.ctx, s.broker.options.PublishTimeout)
+	defer cancel()
+	if err := s.broker.topics.ensure(ctx, s.topic); err != nil {
+		return err
+	}
+	if s.group != "" {
+		return s.join()
+	}
+	return s.replay(ctx)
+}
+
+// connect makes the consumer.
+func (s *subscription) connect(settings kafka.ConfigMap) error {
+	var err error
+	s.consumer, err = kafka.NewConsumer(with(consuming(), s.broker.consumer, settings))
+	return unavailable("make a consumer", err)
+}
+
+// join makes the consumer a member of the group.
+func (s *subscription) join() error {
+	err := s.connect(kafka.ConfigMap{
+		"group.id": s.group, "enable.auto.commit": true, "auto.commit.interval.ms": millis(commitInterval),
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.consumer.SubscribeTopics([]string{s.topic}, s.rebalance); err != nil {
+		s.leave()
+		return unavailable("join group "+s.group, err)
+	}
+	return nil
+}
+
+// replay assigns all partitions to the consumer, from their first records. librdkafka wants a group even so: one that
+// nobody else is in, and where nothing is committed.
+func (s *subscription) replay(ctx context.Context) error {
+	n, err := s.count(ctx)
+	if err != nil {
+		return err
+	}
+	err = s.connect(kafka.ConfigMap{"group.id": "replay-" + watermill.NewUUID(), "enable.auto.commit": false})
+	if err != nil {
+		return err
+	}
+	if err := s.add(0, n); err != nil {
+		s.leave()
+		return err
+	}
+	s.watching.Go(s.watch)
+	return nil
+}
