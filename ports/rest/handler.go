@@ -15,8 +15,6 @@ type api struct {
 	Options
 
 	router *mux.Router
-	// quiet keeps the log readable for each kind of failure on this side.
-	quiet map[*kind]*throttle
 }
 
 // NewHandler returns the handler of the whole API. Serve it with [NewServer]: some of its timeouts are the server's.
@@ -28,7 +26,7 @@ func newAPI(o Options) (*api, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	a := &api{Options: o.withDefaults(), quiet: map[*kind]*throttle{internal: {}, unavailable: {}}}
+	a := &api{Options: o.withDefaults()}
 	docs, err := newDocs(a.Version)
 	if err != nil {
 		return nil, err

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -152,20 +151,19 @@ func setProblemHeader(h http.Header, p *problem) {
 
 // logFailure logs what is wrong on this side, unless it is only that the client has gone.
 func (a *api) logFailure(r *http.Request, p *problem, err error) {
-	quiet := a.quiet[p.kind]
-	if quiet == nil || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+	ours := p.kind == internal || p.kind == unavailable
+	if !ours || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return
 	}
-	held, ok := quiet.pass(time.Now())
-	if !ok {
-		return
+	attrs := []slog.Attr{
+		slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.Int("status", p.status), slog.Any("error", err),
 	}
-	level := slog.LevelError
+	// The logger bounds how often a message is repeated: with two of them, a broker that is away does not hide the other.
 	if p.kind == unavailable {
-		level = slog.LevelWarn
+		a.Logger.LogAttrs(r.Context(), slog.LevelWarn, "a request found the broker or the store away", attrs...)
+		return
 	}
-	a.Logger.Log(r.Context(), level, "a request failed", "method", r.Method, "path", r.URL.EscapedPath(),
-		"status", p.status, "error", err, "notLogged", held)
+	a.Logger.LogAttrs(r.Context(), slog.LevelError, "a request failed", attrs...)
 }
 
 // Limits of what a problem repeats of the input.

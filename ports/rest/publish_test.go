@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -284,14 +283,19 @@ func TestPublishGoesOnWithoutTheClient(t *testing.T) {
 	assert.Equal(t, http.StatusAccepted, w.StatusCode)
 }
 
-func TestFailuresAreLoggedOnceAWhile(t *testing.T) {
-	s := newService(t)
-	s.log.publish = func(context.Context, []domain.Event) error { return domain.ErrUnavailable }
-	for range 100 {
-		require.Equal(t, 503, s.post("/api/events", `{"userId":"u","eventType":"t"}`).StatusCode)
+func TestFailuresAreLoggedByKind(t *testing.T) {
+	for level, err := range map[string]error{"WARN": domain.ErrUnavailable, "ERROR": errors.New("x"), "": domain.ErrTooLarge} {
+		s := newService(t)
+		s.log.publish = func(context.Context, []domain.Event) error { return err }
+		for _, path := range []string{"/api/events", batchPath} {
+			s.post(path, map[string]string{"/api/events": smallEvent, batchPath: "[" + smallEvent + "]"}[path])
+		}
+		if level == "" {
+			assert.Empty(t, s.logs.String())
+			continue
+		}
+		assert.Equal(t, 2, strings.Count(s.logs.String(), `"level":"`+level+`"`))
 	}
-	assert.Less(t, strings.Count(s.logs.String(), "\n"), 10)
-	assert.Contains(t, s.logs.String(), `"level":"WARN"`)
 }
 
 func TestPanicIsAnswered(t *testing.T) {

@@ -99,7 +99,7 @@ func TestReceiverAway(t *testing.T) {
 	first := next(t, msgs)
 	joins := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup, kmsg.LeaveGroup}, Observe: true, Count: -1})
 	heartbeats := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Observe: true, Count: -1})
-	if err := heartbeats.Wait(t.Context(), 20); err != nil {
+	if err := heartbeats.Wait(t.Context(), 5); err != nil {
 		t.Fatal(err)
 	}
 	if n := joins.Hits(); n > 0 || first.Context().Err() != nil {

@@ -14,7 +14,7 @@ import (
 type contents struct {
 	count atomic.Uint32
 
-	records *records
+	records records
 	rows    arena[row]
 	zones   arena[zone]
 	// zone is that of the last events, which is not full.
@@ -38,13 +38,13 @@ const maxEvents = 1 << 30
 
 func newContents() *contents {
 	c := &contents{
-		records:   newRecords(),
 		seed:      maphash.MakeSeed(),
 		ordinals:  make(map[int32]int),
 		maxEvents: maxEvents,
 	}
+	c.records.bytes.bits = chunkBits
 	c.rows.bits, c.zones.bits, c.positions.bits = 12, 10, 16
-	c.users, c.types = newTerms(c.records), newTerms(c.records)
+	c.users, c.types = newTerms(), newTerms()
 	return c
 }
 

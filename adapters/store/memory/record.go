@@ -36,13 +36,11 @@ func (s *Store) Record(ctx context.Context, entries []application.Entry) (added 
 
 // fits says whether there is room for the entries, should all be new.
 func (c *contents) fits(entries []application.Entry) error {
-	const texts = 3 // the event and at most two names
 	total := 0
 	for i := range entries {
-		e := &entries[i].Event
-		total += len(e.JSON()) + len(e.UserID()) + len(e.EventType())
+		total += len(entries[i].Event.JSON())
 	}
-	if len(entries) > int(c.maxEvents-c.count.Load()) || !c.records.fits(texts*len(entries), total) {
+	if len(entries) > int(c.maxEvents-c.count.Load()) || !c.records.fits(len(entries), total) {
 		return fmt.Errorf("the memory store is full: %w", domain.ErrUnavailable)
 	}
 	if len(c.ordinals)+len(entries) > maxPartitions && c.partitionsWith(entries) > maxPartitions {

@@ -5,12 +5,11 @@ import "encoding/binary"
 // records keeps texts one behind the other, each with its length in front.
 type records struct{ bytes arena[byte] }
 
+// chunkBits is for the chunks of the events' records.
 const (
 	chunkBits = 20
 	chunkSize = 1 << chunkBits
 )
-
-func newRecords() *records { return &records{arena[byte]{bits: chunkBits}} }
 
 // add copies text and returns its address.
 func (r *records) add(text []byte) uint64 {
@@ -22,9 +21,9 @@ func (r *records) add(text []byte) uint64 {
 	return addr
 }
 
-// fits says whether texts of that many bytes together still have addresses, wherever they fall.
-func (r *records) fits(texts, total int) bool {
-	chunks := len(r.bytes.chunks) + 2*texts + total/chunkSize
+// fits says whether events of that many bytes together still have addresses, wherever they fall.
+func (r *records) fits(events, total int) bool {
+	chunks := len(r.bytes.chunks) + 2*events + total/chunkSize
 	return chunks < 1<<(addressBits-chunkBits)
 }
 

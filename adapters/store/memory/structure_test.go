@@ -31,7 +31,8 @@ func TestArena(t *testing.T) {
 }
 
 func TestRecords(t *testing.T) {
-	r := newRecords()
+	var r records
+	r.bytes.bits = chunkBits
 	kept := make(map[uint64][]byte)
 	for _, size := range []int{0, 1, 126, 127, 128, 129, 16_383, 16_384, chunkSize/8 - 3, chunkSize / 8, chunkSize - 3, chunkSize, 3 * chunkSize, 5} {
 		text := bytes.Repeat([]byte{byte(size)}, size)

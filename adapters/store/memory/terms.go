@@ -4,14 +4,14 @@ import (
 	"hash/maphash"
 )
 
-// terms are the users, or the types, with the events of each. They hold no Go strings: a name is a record among the
-// events' bytes, so that millions of users are no pointers for the garbage collector and no name pins a request's body.
+// terms are the users, or the types, with the events of each. They hold no Go strings: names lie close together as
+// records, so that millions of users are no pointers for the garbage collector and no name pins a request's body.
 type terms struct {
 	seed  maphash.Seed
 	index index
 	terms arena[term]
 	words arena[uint32]
-	names *records
+	names records
 }
 
 type term struct {
@@ -19,9 +19,9 @@ type term struct {
 	name   uint64
 }
 
-func newTerms(names *records) *terms {
-	t := &terms{seed: maphash.MakeSeed(), names: names}
-	t.terms.bits, t.words.bits = 12, 16
+func newTerms() *terms {
+	t := &terms{seed: maphash.MakeSeed()}
+	t.terms.bits, t.words.bits, t.names.bytes.bits = 12, 16, 16
 	return t
 }
 
