@@ -118,6 +118,9 @@ func (ps *producers) acquire(k kind) (*producer, error) {
 func (ps *producers) make(k kind, m *making) {
 	limit, err := ps.topics.ensure(ps.client, k.topic)
 	if err == nil {
+		err = probe(ps.client, k.topic)
+	}
+	if err == nil {
 		m.producer, err = newProducer(ps.settings, limit, k.gathers)
 	}
 	m.err = err
@@ -129,6 +132,19 @@ func (ps *producers) make(k kind, m *making) {
 	}
 	ps.mu.Unlock()
 	close(m.done)
+}
+
+// probe tells whether a producer can be made: where the server gives it no id, Sarama leaves the client behind that it made
+// for it.
+func probe(client sarama.Client, topic string) error {
+	if err := client.RefreshMetadata(topic); err != nil {
+		return err
+	}
+	id, err := client.InitProducerID()
+	if err == nil && id.Err != sarama.ErrNoError {
+		err = id.Err
+	}
+	return err
 }
 
 // enter counts a user, unless the producer was retired meanwhile.
