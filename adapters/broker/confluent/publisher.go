@@ -50,8 +50,8 @@ func (p *publisher) Publish(topic string, msgs ...*message.Message) error {
 	}
 	p.send(ctx, b, b.failed(again))
 	p.separate(ctx, b)
-	if b.anyFailed(isUnknownTopic) {
-		p.topics.forget(topic)
+	if b.anyFailed(isTransient) {
+		p.topics.forget(topic) // it may have been deleted
 	}
 	return b.outcome()
 }
@@ -146,8 +146,3 @@ func isRefusedBatch(err error) bool {
 func isUnproven(err error) bool { return errors.Is(err, errUnproven) }
 
 func isTransient(err error) bool { return err != nil && code(err) != kafka.ErrMsgSizeTooLarge }
-
-func isUnknownTopic(err error) bool {
-	c := code(err)
-	return c == kafka.ErrUnknownTopic || c == kafka.ErrUnknownTopicOrPart
-}

@@ -139,3 +139,8 @@ func (t *topics) await(ctx context.Context, topic string) error {
 		}
 	}
 }
+
+func isUnknownTopic(err error) bool {
+	c := code(err)
+	return c == kafka.ErrUnknownTopic || c == kafka.ErrUnknownTopicOrPart
+}

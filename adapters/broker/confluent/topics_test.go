@@ -6,7 +6,9 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -43,5 +45,26 @@ func TestTopics(t *testing.T) {
 	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "not/a/topic", Err: kerr.InvalidTopicException, Count: -1})
 	if err := opened.Publisher().Publish("not/a/topic", keyed(1)...); !errors.Is(err, domain.ErrInvalid) {
 		t.Errorf("a name that no topic may have: got the error %v", err)
+	}
+}
+
+// TestDeletedTopic deletes the topic under a publisher: it is made again.
+func TestDeletedTopic(t *testing.T) {
+	o := benchOptions()
+	o.PublishTimeout = time.Second
+	b := openTest(t, "confluent://"+addresses(fake(t)), o)
+	publish(t, b, o.Topic, 10, 1)
+	err := b.admin.ask(t.Context(), func(c *kafka.AdminClient, _ kafka.AdminOptionRequestTimeout) error {
+		_, err := c.DeleteTopics(t.Context(), []string{o.Topic})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(patience)
+	for err = b.Publisher().Publish(o.Topic, keyed(10)...); err != nil; err = b.Publisher().Publish(o.Topic, keyed(10)...) {
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 func TestContractFake(t *testing.T) { testContract(t, fake(t).ListenAddrs()) }
 
-func TestContract(t *testing.T) { testContract(t, []string{server(t, "NETSTREAMFLOW_TEST_KAFKA")}) }
+func TestContract(t *testing.T) { testContract(t, []string{server(t, "NSF_TEST_KAFKA")}) }
 
 func testContract(t *testing.T, addresses []string) {
 	brokertest.Run(t, func(t *testing.T, o broker.Options) broker.Broker {

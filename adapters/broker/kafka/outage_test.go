@@ -135,11 +135,11 @@ func TestServerRestarts(t *testing.T) {
 // TestRealServerRestarts restarts a real server with the command in the environment, such as
 // "scripts/kafka kill && scripts/kafka start".
 func TestRealServerRestarts(t *testing.T) {
-	command := os.Getenv("NETSTREAMFLOW_TEST_KAFKA_RESTART")
+	command := os.Getenv("NSF_TEST_KAFKA_RESTART")
 	if command == "" {
-		t.Skip("NETSTREAMFLOW_TEST_KAFKA_RESTART is not set")
+		t.Skip("NSF_TEST_KAFKA_RESTART is not set")
 	}
-	testRestarts(t, []string{server(t, "NETSTREAMFLOW_TEST_KAFKA")}, func() {
+	testRestarts(t, []string{server(t, "NSF_TEST_KAFKA")}, func() {
 		if output, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, output)
 		}

@@ -41,7 +41,7 @@ func server(t testing.TB, variable string) string {
 	t.Helper()
 	address := os.Getenv(variable)
 	if address == "" {
-		if os.Getenv("NETSTREAMFLOW_TEST_REQUIRE") == "1" {
+		if os.Getenv("NSF_TEST_REQUIRE") == "1" {
 			t.Fatalf("%s is not set", variable)
 		}
 		t.Skipf("%s is not set", variable)

@@ -15,7 +15,7 @@ func TestWatermillFake(t *testing.T) {
 
 func TestWatermill(t *testing.T) {
 	t.Parallel()
-	testWatermill(t, []string{server(t, "NETSTREAMFLOW_TEST_KAFKA")}, testing.Short())
+	testWatermill(t, []string{server(t, "NSF_TEST_KAFKA")}, testing.Short())
 }
 
 // testWatermill runs Watermill's suite on topics with one partition: strictly, with one message in flight; with the default
