@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/netstreamflow/netstreamflow"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/adapters/store/memory"
 	"github.com/netstreamflow/netstreamflow/application"
@@ -102,13 +102,7 @@ func awaitCount(t *testing.T, url string, want int) {
 // TestGroupGoesOnWhereItStopped takes a backlog at the first start of a group, ends without lag, and meets nothing twice
 // after a restart.
 func TestGroupGoesOnWhereItStopped(t *testing.T) {
-	addr := os.Getenv("NSF_TEST_KAFKA")
-	if addr == "" {
-		if os.Getenv("NSF_TEST_REQUIRE") != "" {
-			t.Fatal("NSF_TEST_KAFKA is not set")
-		}
-		t.Skip("NSF_TEST_KAFKA is not set: see scripts/kafka")
-	}
+	addr := brokertest.FromEnvironment(t, "NSF_TEST_KAFKA")
 	for _, scheme := range kafkaDrivers {
 		t.Run(scheme, func(t *testing.T) {
 			topic := fmt.Sprintf("group-%s-%d", scheme, time.Now().UnixNano())

@@ -4,6 +4,7 @@ package application
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -42,6 +43,15 @@ func (e PublishError) Unwrap() []error {
 		}
 	}
 	return failed
+}
+
+// EachError tells the error of the i-th of n events from the error of their publication.
+func EachError(err error, n int) func(i int) error {
+	var each PublishError
+	if errors.As(err, &each) && len(each) == n {
+		return func(i int) error { return each[i] }
+	}
+	return func(int) error { return err }
 }
 
 // Position is where a record stands in the log: offsets order the records of one partition and start anywhere.

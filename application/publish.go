@@ -2,7 +2,6 @@ package application
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -31,7 +30,7 @@ func (p *Publish) One(ctx context.Context, draft domain.Draft, key string) (doma
 	if err != nil {
 		return domain.Event{}, err
 	}
-	return event, eachError(p.publish(ctx, []domain.Event{event}), 1)(0)
+	return event, EachError(p.publish(ctx, []domain.Event{event}), 1)(0)
 }
 
 // Result is the outcome for one draft of many.
@@ -66,7 +65,7 @@ func (p *Publish) Many(ctx context.Context, candidates []Candidate, key string) 
 	if len(events) == 0 {
 		return results
 	}
-	each := eachError(p.publish(ctx, events), len(events))
+	each := EachError(p.publish(ctx, events), len(events))
 	for i, place := range places {
 		results[place].Err = each(i)
 	}
@@ -87,13 +86,4 @@ func (p *Publish) publish(ctx context.Context, events []domain.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	return p.log.Publish(ctx, events)
-}
-
-// eachError tells the error of the i-th of n events from what Log.Publish returned.
-func eachError(err error, n int) func(i int) error {
-	var each PublishError
-	if errors.As(err, &each) && len(each) == n {
-		return func(i int) error { return each[i] }
-	}
-	return func(int) error { return err }
 }

@@ -190,10 +190,11 @@ func (l *Log) publish(batch []item) {
 	if err != nil {
 		l.logger.Error("publication failed", "topic", l.topic, "events", len(msgs), "error", err)
 	}
-	each := outcomes(err, len(live))
+	each := application.EachError(err, len(live))
 	for i, it := range live {
-		it.call.settle(it.place, each(i))
-		if each(i) == nil {
+		err := asKind(each(i))
+		it.call.settle(it.place, err)
+		if err == nil {
 			l.published.Add(1)
 			l.logPublished(it)
 		}
@@ -209,16 +210,7 @@ func (l *Log) logPublished(it item) {
 		"topic", l.topic, "partition", o.Partition, "offset", o.Offset, "eventId", it.msg.UUID)
 }
 
-// outcomes tells the error of each of n messages: a kind of domain, unavailable unless the publisher says otherwise.
-func outcomes(err error, n int) func(i int) error {
-	var each application.PublishError
-	if !errors.As(err, &each) || len(each) != n {
-		kind := asKind(err)
-		return func(int) error { return kind }
-	}
-	return func(i int) error { return asKind(each[i]) }
-}
-
+// asKind returns err as a kind of domain: unavailable unless the publisher says otherwise.
 func asKind(err error) error {
 	if err == nil || errors.Is(err, domain.ErrUnavailable) || errors.Is(err, domain.ErrTooLarge) || errors.Is(err, domain.ErrInvalid) {
 		return err

@@ -15,20 +15,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 )
 
 // kafkaAddress is that of a real Kafka, which CI always gives.
 func kafkaAddress(t *testing.T) string {
 	t.Helper()
-	addr := os.Getenv("NSF_TEST_KAFKA")
-	switch {
-	case addr != "":
-	case os.Getenv("NSF_TEST_REQUIRE") != "":
-		t.Fatal("NSF_TEST_KAFKA is not set")
-	default:
-		t.Skip("NSF_TEST_KAFKA is not set: see scripts/kafka")
-	}
-	return addr
+	return brokertest.FromEnvironment(t, "NSF_TEST_KAFKA")
 }
 
 // tool runs scripts/kafka, by which Kafka's own programs are called.

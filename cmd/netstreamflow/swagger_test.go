@@ -11,19 +11,14 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 )
 
 // browser starts the Chromium that the environment names, which CI always does.
 func browser(t *testing.T) context.Context {
 	t.Helper()
-	path := os.Getenv("NSF_TEST_BROWSER")
-	switch {
-	case path != "":
-	case os.Getenv("NSF_TEST_REQUIRE") != "":
-		t.Fatal("NSF_TEST_BROWSER is not set")
-	default:
-		t.Skip("NSF_TEST_BROWSER is not set: it names a Chromium or Chrome")
-	}
+	path := brokertest.FromEnvironment(t, "NSF_TEST_BROWSER")
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1200, 1600),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

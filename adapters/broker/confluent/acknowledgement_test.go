@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
@@ -31,7 +32,7 @@ func TestFirstRequestFails(t *testing.T) {
 
 // TestNewTopicsOnKafka publishes to new topics, whose leaders may not know of them yet: all that is acknowledged is there.
 func TestNewTopicsOnKafka(t *testing.T) {
-	servers := server(t, "NSF_TEST_KAFKA")
+	servers := brokertest.FromEnvironment(t, "NSF_TEST_KAFKA")
 	for range 20 {
 		o := benchOptions()
 		b := openTest(t, "confluent://"+servers, o)

@@ -15,6 +15,7 @@ import (
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -27,7 +28,7 @@ func benchOptions() broker.Options {
 
 // BenchmarkPublish publishes single events through the real log, as requests do.
 func BenchmarkPublish(b *testing.B) {
-	servers := server(b, "NSF_TEST_KAFKA")
+	servers := brokertest.FromEnvironment(b, "NSF_TEST_KAFKA")
 	for _, linger := range []string{"0", "1", "5"} {
 		for _, inFlight := range []int{1, 5} {
 			for _, callers := range []int{1, 32, 256} {
@@ -78,7 +79,7 @@ func benchEvent(tb testing.TB, user int) domain.Event {
 
 // BenchmarkConsume reads a backlog, acking in batches as the consumer does.
 func BenchmarkConsume(b *testing.B) {
-	servers := server(b, "NSF_TEST_KAFKA")
+	servers := brokertest.FromEnvironment(b, "NSF_TEST_KAFKA")
 	const backlog = 300_000
 	o := benchOptions()
 	opened := openTest(b, "confluent://"+servers, o)

@@ -4,7 +4,6 @@ package confluent
 
 import (
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +22,9 @@ func TestContractOnFake(t *testing.T) {
 	testContract(t, strings.Join(c.ListenAddrs(), ","))
 }
 
-func TestContractOnKafka(t *testing.T) { testContract(t, server(t, "NSF_TEST_KAFKA")) }
+func TestContractOnKafka(t *testing.T) {
+	testContract(t, brokertest.FromEnvironment(t, "NSF_TEST_KAFKA"))
+}
 
 func testContract(t *testing.T, servers string) {
 	brokertest.Run(t, func(t *testing.T, o broker.Options) broker.Broker {
@@ -46,20 +47,6 @@ func fake(t testing.TB, options ...kfake.Opt) *kfake.Cluster {
 	}
 	t.Cleanup(c.Close)
 	return c
-}
-
-// server returns the address of a real server from the environment.
-func server(t testing.TB, name string) string {
-	t.Helper()
-	address := os.Getenv(name)
-	switch {
-	case address != "":
-	case os.Getenv("NSF_TEST_REQUIRE") == "1":
-		t.Fatalf("%s is not set, and NSF_TEST_REQUIRE=1", name)
-	default:
-		t.Skipf("%s is not set", name)
-	}
-	return address
 }
 
 func openTest(t testing.TB, rawURL string, o broker.Options) *Broker {

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -46,7 +47,7 @@ func TestRestartsOnKafka(t *testing.T) {
 	if command == "" {
 		return
 	}
-	testRestarts(t, server(t, "NSF_TEST_KAFKA"), func(<-chan struct{}) {
+	testRestarts(t, brokertest.FromEnvironment(t, "NSF_TEST_KAFKA"), func(<-chan struct{}) {
 		if output, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, output)
 		}

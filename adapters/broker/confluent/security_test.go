@@ -25,6 +25,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -44,7 +45,7 @@ func TestSASLOnFake(t *testing.T) {
 }
 
 func TestSASLOnKafka(t *testing.T) {
-	servers := server(t, "NSF_TEST_KAFKA_SASL")
+	servers := brokertest.FromEnvironment(t, "NSF_TEST_KAFKA_SASL")
 	for _, m := range mechanisms {
 		t.Run(m, func(t *testing.T) { testSecure(t, "confluent://"+servers+"?sasl="+m+"&username="+user, password) })
 	}
@@ -66,12 +67,12 @@ func TestTLSOnFake(t *testing.T) {
 }
 
 func TestTLSOnKafka(t *testing.T) {
-	servers := server(t, "NSF_TEST_KAFKA_TLS")
-	testSecure(t, "confluent://"+servers+"?tls=true&ca-file="+url.QueryEscape(server(t, "NSF_TEST_KAFKA_CA")), "")
+	servers := brokertest.FromEnvironment(t, "NSF_TEST_KAFKA_TLS")
+	testSecure(t, "confluent://"+servers+"?tls=true&ca-file="+url.QueryEscape(brokertest.FromEnvironment(t, "NSF_TEST_KAFKA_CA")), "")
 }
 
 func TestSASLOverTLSOnKafka(t *testing.T) {
-	servers, ca := server(t, "NSF_TEST_KAFKA_SASL_TLS"), server(t, "NSF_TEST_KAFKA_CA")
+	servers, ca := brokertest.FromEnvironment(t, "NSF_TEST_KAFKA_SASL_TLS"), brokertest.FromEnvironment(t, "NSF_TEST_KAFKA_CA")
 	testSecure(t, "confluent://"+servers+"?tls=true&sasl=SCRAM-SHA-512&username="+user+"&ca-file="+url.QueryEscape(ca), password)
 }
 

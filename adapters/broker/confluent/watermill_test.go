@@ -13,13 +13,16 @@ import (
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 )
 
 func TestWatermillOnFake(t *testing.T) {
 	testWatermill(t, strings.Join(fake(t).ListenAddrs(), ","))
 }
 
-func TestWatermillOnKafka(t *testing.T) { testWatermill(t, server(t, "NSF_TEST_KAFKA")) }
+func TestWatermillOnKafka(t *testing.T) {
+	testWatermill(t, brokertest.FromEnvironment(t, "NSF_TEST_KAFKA"))
+}
 
 // testWatermill runs Watermill's own suite, which expects topics with one partition and no message ahead of an ack. In
 // full it nacks one message a hundred times, which the pauses between deliveries make too long.

@@ -10,6 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -27,7 +28,7 @@ func event(b *testing.B, user int64) domain.Event {
 
 // BenchmarkPublish publishes events one by one through the log, from several callers.
 func BenchmarkPublish(b *testing.B) {
-	address := server(b, "NSF_TEST_KAFKA")
+	address := brokertest.FromEnvironment(b, "NSF_TEST_KAFKA")
 	for _, callers := range []int{1, 32, 256} {
 		b.Run(fmt.Sprint(callers), func(b *testing.B) {
 			o := options()
@@ -63,7 +64,7 @@ func one(b *testing.B, log *broker.Log, user int64) {
 
 // BenchmarkPublishBatches publishes batches of 1000 events from one caller.
 func BenchmarkPublishBatches(b *testing.B) {
-	address := server(b, "NSF_TEST_KAFKA")
+	address := brokertest.FromEnvironment(b, "NSF_TEST_KAFKA")
 	o := options()
 	o.Partitions = 6
 	k := open(b, []string{address}, "", o)
@@ -85,7 +86,7 @@ func BenchmarkPublishBatches(b *testing.B) {
 // BenchmarkConsume takes a backlog of 300,000 events and acks it in batches, as a member and as a replay.
 func BenchmarkConsume(b *testing.B) {
 	const backlog = 300_000
-	address := server(b, "NSF_TEST_KAFKA")
+	address := brokertest.FromEnvironment(b, "NSF_TEST_KAFKA")
 	o := options()
 	o.Partitions = 6
 	k := open(b, []string{address}, "", o)

@@ -11,7 +11,9 @@ import (
 
 func TestContractFake(t *testing.T) { testContract(t, fake(t).ListenAddrs()) }
 
-func TestContract(t *testing.T) { testContract(t, []string{server(t, "NSF_TEST_KAFKA")}) }
+func TestContract(t *testing.T) {
+	testContract(t, []string{brokertest.FromEnvironment(t, "NSF_TEST_KAFKA")})
+}
 
 func testContract(t *testing.T, addresses []string) {
 	brokertest.Run(t, func(t *testing.T, o broker.Options) broker.Broker {

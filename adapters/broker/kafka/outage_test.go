@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -139,7 +140,7 @@ func TestRealServerRestarts(t *testing.T) {
 	if command == "" {
 		t.Skip("NSF_TEST_KAFKA_RESTART is not set")
 	}
-	testRestarts(t, []string{server(t, "NSF_TEST_KAFKA")}, func() {
+	testRestarts(t, []string{brokertest.FromEnvironment(t, "NSF_TEST_KAFKA")}, func() {
 		if output, err := exec.CommandContext(t.Context(), "sh", "-c", command).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, output)
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 	"github.com/netstreamflow/netstreamflow/adapters/broker/kafka"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
@@ -70,7 +71,7 @@ func TestSASL(t *testing.T) {
 		}
 	})
 	t.Run("real", func(t *testing.T) {
-		addresses := []string{server(t, "NSF_TEST_KAFKA_SASL")}
+		addresses := []string{brokertest.FromEnvironment(t, "NSF_TEST_KAFKA_SASL")}
 		for _, mechanism := range mechanisms {
 			t.Run(mechanism, func(t *testing.T) {
 				roundTrip(t, addresses, "username=alice&sasl="+mechanism, password)
@@ -91,12 +92,12 @@ func TestTLS(t *testing.T) {
 		wantRefused(t, addresses, "", "")
 	})
 	t.Run("real", func(t *testing.T) {
-		addresses := []string{server(t, "NSF_TEST_KAFKA_TLS")}
-		ca := url.QueryEscape(server(t, "NSF_TEST_KAFKA_CA"))
+		addresses := []string{brokertest.FromEnvironment(t, "NSF_TEST_KAFKA_TLS")}
+		ca := url.QueryEscape(brokertest.FromEnvironment(t, "NSF_TEST_KAFKA_CA"))
 		roundTrip(t, addresses, "tls=true&ca-file="+ca, "")
 		wantRefused(t, addresses, "tls=true", "")
 		wantRefused(t, addresses, "", "")
-		both := []string{server(t, "NSF_TEST_KAFKA_SASL_TLS")}
+		both := []string{brokertest.FromEnvironment(t, "NSF_TEST_KAFKA_SASL_TLS")}
 		roundTrip(t, both, "tls=true&sasl=SCRAM-SHA-512&username=alice&ca-file="+ca, password)
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -34,19 +33,6 @@ func fake(t testing.TB, options ...kfake.Opt) *kfake.Cluster {
 	}
 	t.Cleanup(cluster.Close)
 	return cluster
-}
-
-// server returns the address in the environment variable, of a real server.
-func server(t testing.TB, variable string) string {
-	t.Helper()
-	address := os.Getenv(variable)
-	if address == "" {
-		if os.Getenv("NSF_TEST_REQUIRE") == "1" {
-			t.Fatalf("%s is not set", variable)
-		}
-		t.Skipf("%s is not set", variable)
-	}
-	return address
 }
 
 // freePort returns a port that nobody listens on.

@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
@@ -17,7 +18,7 @@ import (
 // both runs the test on a server in this process and on a real one.
 func both(t *testing.T, test func(t *testing.T, addresses []string)) {
 	t.Run("fake", func(t *testing.T) { test(t, fake(t).ListenAddrs()) })
-	t.Run("real", func(t *testing.T) { test(t, []string{server(t, "NSF_TEST_KAFKA")}) })
+	t.Run("real", func(t *testing.T) { test(t, []string{brokertest.FromEnvironment(t, "NSF_TEST_KAFKA")}) })
 }
 
 // describe returns how many partitions the topic has, and the limit of its batches.

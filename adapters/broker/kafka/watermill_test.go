@@ -6,6 +6,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 )
 
 func TestWatermillFake(t *testing.T) {
@@ -15,7 +17,7 @@ func TestWatermillFake(t *testing.T) {
 
 func TestWatermill(t *testing.T) {
 	t.Parallel()
-	testWatermill(t, []string{server(t, "NSF_TEST_KAFKA")}, testing.Short())
+	testWatermill(t, []string{brokertest.FromEnvironment(t, "NSF_TEST_KAFKA")}, testing.Short())
 }
 
 // testWatermill runs Watermill's suite on topics with one partition: strictly, with one message in flight; with the default
