@@ -46,23 +46,30 @@ var layers = map[string]layer{
 	"adapters/broker/gochannel":  brokerAdapter(),
 	"adapters/broker/kafka":      brokerAdapter("github.com/IBM/sarama", watermill+"-kafka/v3", "github.com/xdg-go/scram", "github.com/eapache/go-resiliency"),
 	"adapters/broker/confluent":  brokerAdapter("github.com/confluentinc/confluent-kafka-go/v2"),
+	"adapters/broker/sqlitelog":  brokerAdapter("modernc.org/sqlite", "github.com/pressly/goose/v3"),
 	"adapters/broker/brokertest": brokerAdapter("go.uber.org/goleak", "github.com/stretchr/testify"),
 
 	"adapters/store":           storeAdapter(),
 	"adapters/store/memory":    storeAdapter(),
+	"adapters/store/sqlite":    storeAdapter("modernc.org/sqlite", "github.com/pressly/goose/v3"),
+	"adapters/store/postgres":  storeAdapter("github.com/jackc/pgx/v5", "github.com/pressly/goose/v3"),
 	"adapters/store/storetest": storeAdapter("go.uber.org/goleak", "github.com/stretchr/testify"),
 
 	".": {
 		ours: []string{
 			"domain", "application", "ports/rest", "ports/consumer",
-			"adapters/broker", "adapters/broker/gochannel", "adapters/broker/kafka", "adapters/broker/confluent",
-			"adapters/store", "adapters/store/memory",
+			"adapters/broker", "adapters/broker/gochannel", "adapters/broker/kafka", "adapters/broker/confluent", "adapters/broker/sqlitelog",
+			"adapters/store", "adapters/store/memory", "adapters/store/sqlite", "adapters/store/postgres",
 		},
 		libraries: []string{anyLibrary},
 	},
 	"cmd/netstreamflow": {
 		ours:      []string{"."},
 		libraries: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"},
+	},
+	"test/faults": {
+		ours:      []string{"domain"},
+		libraries: []string{anyLibrary},
 	},
 	"test/bench": {
 		ours:      []string{".", "domain"},

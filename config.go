@@ -17,10 +17,12 @@ type Config struct {
 	Listen string
 	// Broker and Store are URLs; their schemes name drivers.
 	Broker, Store string
-	// BrokerPassword goes with the user name of the broker URL.
-	BrokerPassword string
+	// BrokerPassword and StorePassword go with the user names of the URLs.
+	BrokerPassword, StorePassword string
 	// DataDir is the folder for embedded brokers and stores.
 	DataDir string
+	// Sync is "always", or "interval" for an embedded log that acknowledges before its file is synced.
+	Sync string
 	// Topic holds the events, Topic.dlq the dead letters; Group is the consumer group.
 	Topic, Group string
 	// Partitions and ReplicationFactor (0: the broker's default) are used when a topic is made.
@@ -53,6 +55,7 @@ func DefaultConfig() Config {
 		Broker:          "memory:",
 		Store:           "memory:",
 		DataDir:         "./data",
+		Sync:            syncAlways,
 		Topic:           "user-activity-events",
 		Group:           "netstreamflow",
 		Partitions:      6,
@@ -78,6 +81,12 @@ const (
 	formatJSON = "json"
 )
 
+// Values of Sync.
+const (
+	syncAlways   = "always"
+	syncInterval = "interval"
+)
+
 // DeadLetterTopic is where records go that can never be processed.
 func (c Config) DeadLetterTopic() string { return c.Topic + ".dlq" }
 
@@ -98,6 +107,8 @@ func (c *Config) settings() []*setting {
 		{name: "broker", usage: "broker `URL`: memory:, kafka://host:port,… or confluent://host:port,…", value: text(&c.Broker, checkURL), redact: redactURL},
 		{name: "broker-password", usage: "`password` of the user name in the broker URL", value: text(&c.BrokerPassword, nil), secret: true},
 		{name: "store", usage: "store `URL`: memory:", value: text(&c.Store, checkURL), redact: redactURL},
+		{name: "store-password", usage: "`password` of the user name in the store URL", value: text(&c.StorePassword, nil), secret: true},
+		{name: "sync", usage: "`when` the embedded log syncs its file: always, before it acknowledges, or interval, each second, which may lose a second of acknowledged events when the machine fails", value: choice(&c.Sync, syncAlways, syncInterval)},
 		{name: "data-dir", usage: "`folder` in which embedded brokers and stores keep their files", value: text(&c.DataDir, checkNotEmpty)},
 		{name: "topic", usage: "`topic` of the events; its dead letters go to TOPIC.dlq", value: text(&c.Topic, checkName)},
 		{name: "group", usage: "consumer `group`", value: text(&c.Group, checkNotEmpty)},

@@ -137,9 +137,9 @@ type counting struct {
 	entries int
 }
 
-func (c *counting) Record(ctx context.Context, entries []application.Entry) (int, error) {
-	c.entries += len(entries)
-	return c.Store.Record(ctx, entries)
+func (c *counting) Record(ctx context.Context, b application.Batch) (int, error) {
+	c.entries += len(b.Entries)
+	return c.Store.Record(ctx, b)
 }
 
 // groupLag sums the lag in the table of kafka-consumer-groups.

@@ -20,12 +20,13 @@ type valid struct{ Config }
 
 func provideValid(cfg Config) (valid, error) { return valid{cfg}, cfg.Validate() }
 
-func provideBroker(ctx context.Context, cfg valid, d Drivers, logger *slog.Logger) (broker.Broker, func(), error) {
+func provideBroker(ctx context.Context, cfg valid, d Drivers, f *folders, logger *slog.Logger) (broker.Broker, func(), error) {
 	b, err := broker.OpenURL(ctx, d.Brokers, cfg.Broker, broker.Options{
 		Topic: cfg.Topic, DeadLetterTopic: cfg.DeadLetterTopic(),
 		Partitions: cfg.Partitions, ReplicationFactor: cfg.ReplicationFactor,
 		PublishTimeout: cfg.PublishTimeout, MaxMessageBytes: int(cfg.MaxBody) + encodingGrowth,
-		Password: cfg.BrokerPassword, DataDir: cfg.DataDir, Logger: logger.With("part", "broker"),
+		Password: cfg.BrokerPassword, DataDir: cfg.DataDir, Claim: f.claim, LazySync: cfg.Sync == syncInterval,
+		Logger: logger.With("part", "broker"),
 	})
 	if err != nil {
 		return nil, nil, cfg.openFault("broker", err)
@@ -44,8 +45,10 @@ func provideBroker(ctx context.Context, cfg valid, d Drivers, logger *slog.Logge
 // have been left out.
 const encodingGrowth = 256
 
-func provideStore(ctx context.Context, cfg valid, d Drivers, logger *slog.Logger) (application.Store, func(), error) {
-	s, err := store.OpenURL(ctx, d.Stores, cfg.Store, store.Options{DataDir: cfg.DataDir, Logger: logger.With("part", "store")})
+func provideStore(ctx context.Context, cfg valid, d Drivers, f *folders, logger *slog.Logger) (application.Store, func(), error) {
+	s, err := store.OpenURL(ctx, d.Stores, cfg.Store, store.Options{
+		DataDir: cfg.DataDir, Claim: f.claim, Password: cfg.StorePassword, Logger: logger.With("part", "store"),
+	})
 	if err != nil {
 		return nil, nil, cfg.openFault("store", err)
 	}

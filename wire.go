@@ -17,6 +17,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	panic(wire.Build(
 		provideValid,
 		provideLogger,
+		provideFolders,
 		provideBroker,
 		provideStore,
 		provideLog,

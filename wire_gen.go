@@ -21,14 +21,17 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		return nil, nil, err
 	}
 	logger := provideLogger(cfg)
-	broker, cleanup, err := provideBroker(ctx, netstreamflowValid, d, logger)
+	netstreamflowFolders, cleanup := provideFolders(logger)
+	broker, cleanup2, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
 	if err != nil {
+		cleanup()
 		return nil, nil, err
 	}
-	log, cleanup2 := provideLog(broker, netstreamflowValid, logger)
+	log, cleanup3 := provideLog(broker, netstreamflowValid, logger)
 	publish := providePublish(log, netstreamflowValid)
-	store, cleanup3, err := provideStore(ctx, netstreamflowValid, d, logger)
+	store, cleanup4, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
 	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -37,6 +40,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	record := application.NewRecord(store)
 	netstreamflowConsumers, err := provideConsumers(netstreamflowValid, broker, store, record, logger)
 	if err != nil {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
@@ -45,6 +49,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	netstreamflowHealth := newHealth(broker, store, netstreamflowConsumers, logger)
 	handler, err := provideHandler(netstreamflowValid, publish, find, netstreamflowHealth, logger)
 	if err != nil {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
@@ -52,6 +57,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	app := newApp(netstreamflowValid, logger, handler, log, netstreamflowConsumers, netstreamflowHealth, broker, store)
 	return app, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()

@@ -32,14 +32,14 @@ func Decode(value []byte, origin Origin) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	return Entry{Event: event, Position: origin.Position}, nil
+	return Entry{Event: event, Position: origin.Position, Accepted: origin.Time}, nil
 }
 
-// Batch records the entries, all or none, and returns how many were new.
-func (r *Record) Batch(ctx context.Context, entries []Entry) (added int, err error) {
-	added, err = r.store.Record(ctx, entries)
+// Batch records the batch, all or none, and returns how many of its events were new.
+func (r *Record) Batch(ctx context.Context, b Batch) (added int, err error) {
+	added, err = r.store.Record(ctx, b)
 	if err != nil {
-		return 0, fmt.Errorf("record %d events: %w", len(entries), err)
+		return 0, fmt.Errorf("record %d events: %w", len(b.Entries), err)
 	}
 	return added, nil
 }

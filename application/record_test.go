@@ -111,7 +111,9 @@ func TestDecodeDoesNotKeepTheValue(t *testing.T) {
 
 type recorder func(entries []Entry) (int, error)
 
-func (r recorder) Record(_ context.Context, entries []Entry) (int, error) { return r(entries) }
+func (r recorder) Record(_ context.Context, b Batch) (int, error) { return r(b.Entries) }
+
+func (r recorder) Positions(context.Context, string) (map[int32]int64, error) { return nil, nil }
 
 func TestBatch(t *testing.T) {
 	entries := []Entry{decode(t, `{"userId":"u","eventType":"t"}`, origin)}
@@ -121,12 +123,12 @@ func TestBatch(t *testing.T) {
 		}
 		return 1, nil
 	}))
-	if added, err := record.Batch(t.Context(), entries); added != 1 || err != nil {
+	if added, err := record.Batch(t.Context(), Batch{Entries: entries}); added != 1 || err != nil {
 		t.Errorf("got %d, %v", added, err)
 	}
 	for _, kind := range []error{domain.ErrUnavailable, domain.ErrInvalid, context.Canceled} {
 		record := NewRecord(recorder(func([]Entry) (int, error) { return 1, kind }))
-		added, err := record.Batch(t.Context(), entries)
+		added, err := record.Batch(t.Context(), Batch{Entries: entries})
 		if added != 0 || !errors.Is(err, kind) || !strings.Contains(err.Error(), "record 1 events") {
 			t.Errorf("%v: got %d, %v", kind, added, err)
 		}

@@ -11,14 +11,29 @@ import (
 type Entry struct {
 	Event    domain.Event
 	Position Position
+	// Accepted is when the log took the record, by which retention goes.
+	Accepted time.Time
+}
+
+// Batch is what a store records in one transaction.
+type Batch struct {
+	// Topic is the one whose records the batch covers.
+	Topic   string
+	Entries []Entry
+	// Taken is how far the topic has been taken with this batch: for each partition that it covers, the offset behind its
+	// last record, whether that one had an event or not.
+	Taken map[int32]int64
 }
 
 // Recorder is the writing side of a store.
 type Recorder interface {
-	// Record keeps the entries, in order, all or none; an event whose id is already there, in the store or earlier in
-	// entries, is passed over. It returns how many were new. When it returns without error, the entries are as durable as
-	// the store is, and queries see them. It may be repeated after an error. Calls are serialised by the store.
-	Record(ctx context.Context, entries []Entry) (added int, err error)
+	// Record keeps the batch, in order, all or none; an event whose id is already there, in the store or earlier in the
+	// batch, is passed over. It returns how many were new. When it returns without error, entries and positions are as durable
+	// as the store is, and queries see them. It may be repeated after an error. Calls are serialised by the store.
+	Record(ctx context.Context, b Batch) (added int, err error)
+	// Positions returns what was last recorded as taken of the topic, empty for a topic that the store knows nothing of. It is
+	// safe for concurrent use.
+	Positions(ctx context.Context, topic string) (map[int32]int64, error)
 }
 
 // Reader is the reading side of a store. It is safe for concurrent use, also with a [Recorder] at work, which it does not
@@ -44,6 +59,15 @@ type Store interface {
 	Ping(ctx context.Context) error
 	// Close releases everything; no call may be under way or follow.
 	Close() error
+}
+
+// Expirer is a store that can drop old events.
+type Expirer interface {
+	// Expire removes events from the oldest on, in the order in which they were stored, up to the first one that was accepted
+	// at before or later, and returns how many. It works in short transactions, which hold up neither readers nor, for long,
+	// the writer, and is safe for concurrent use; after an error some may have been removed. The id of a removed event is
+	// forgotten.
+	Expire(ctx context.Context, before time.Time) (removed int, err error)
 }
 
 // Limits of a page.

@@ -36,13 +36,19 @@ type Options struct {
 	MaxMessageBytes int
 	// Password goes with the user name of the URL.
 	Password string
-	// DataDir is the folder for brokers that keep files.
+	// DataDir is the folder for brokers that keep files, unless their URL names another one.
 	DataDir string
-	Logger  *slog.Logger
+	// Claim makes a folder and locks it against other processes. A broker that keeps files calls it with their folder before
+	// it opens one.
+	Claim func(folder string) error
+	// LazySync lets a broker that keeps files acknowledge what may be lost when the machine, not only the process, ends: a
+	// second's worth at most.
+	LazySync bool
+	Logger   *slog.Logger
 }
 
-// Broker is an open broker. Publisher and subscribers are closed before it. It may implement [Pinger], [Bounder], [Laned]
-// and [Volatile].
+// Broker is an open broker. Publisher and subscribers are closed before it. It may implement [Pinger], [Bounder], [Resumer],
+// [Seeker], [Placer], [Trimmer], [Laned] and [Volatile].
 type Broker interface {
 	// Publisher returns the one publisher. Its Publish returns when all messages are durable, in the order of the call for
 	// messages with the same key (the metadata [KeyMetadata]), and is safe for concurrent use. Where only some failed, the
@@ -69,6 +75,40 @@ type Pinger interface {
 // Bounder is a broker that knows where the partitions of its log begin and end.
 type Bounder interface {
 	Bounds(ctx context.Context, topic string) (map[int32]application.Bounds, error)
+}
+
+// Start tells where a receiver stands in a topic: by partition, the offset of the next record that it wants.
+type Start func(ctx context.Context, topic string) (map[int32]int64, error)
+
+// Resumer is a broker whose subscribers can begin where their receiver stands.
+type Resumer interface {
+	// SubscriberFrom is [Broker.Subscriber] for a receiver that keeps places of its own. start is asked whenever partitions
+	// are assigned, and again after a pause while it fails. A member of a group begins a partition at the earlier of the
+	// group's place and start's, so that a receiver which has lost what it had gets it again; with group "" it begins at
+	// start's. A partition that start does not name begins at its first record, and so does one whose place is not in the log.
+	SubscriberFrom(group string, start Start) (message.Subscriber, error)
+}
+
+// Seeker is a broker that finds records by time.
+type Seeker interface {
+	// OffsetsAt returns for each partition the offset of its first record of the time or later, or the one that its next
+	// record will get where there is none.
+	OffsetsAt(ctx context.Context, topic string, at time.Time) (map[int32]int64, error)
+}
+
+// Placer is a broker that tells a group's place.
+type Placer interface {
+	// Places returns for each partition the offset behind the last record that the group has committed; a partition of which
+	// it has none is not there.
+	Places(ctx context.Context, topic, group string) (map[int32]int64, error)
+}
+
+// Trimmer is a broker whose log does not see to its own retention.
+type Trimmer interface {
+	// Trim removes records from the oldest on that were made before the time (unless zero) or are more than the last bytes of
+	// values and keys (unless 0), and returns how many. It removes nothing from the offsets of taken on, and nothing of a
+	// partition that taken does not name.
+	Trim(ctx context.Context, topic string, before time.Time, bytes int64, taken map[int32]int64) (removed int64, err error)
 }
 
 // Laned is a broker that gains from several Publish calls at once: one lane for each partition, so that one that has no

@@ -19,9 +19,14 @@ type Open func(ctx context.Context, rest string, o Options) (application.Store, 
 
 // Options are what every driver is told beside its URL.
 type Options struct {
-	// DataDir is the folder for stores that keep files.
+	// DataDir is the folder for stores that keep files, unless their URL names another one.
 	DataDir string
-	Logger  *slog.Logger
+	// Claim makes a folder and locks it against other processes. A store that keeps files calls it with their folder before it
+	// opens one.
+	Claim func(folder string) error
+	// Password goes with the user name of the URL.
+	Password string
+	Logger   *slog.Logger
 }
 
 // OpenURL opens the driver that the URL's scheme names.

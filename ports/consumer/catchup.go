@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -34,13 +35,11 @@ func newCatchUp(o Options) *catchUp {
 	return &catchUp{o: o, next: make(map[int32]int64)}
 }
 
-// advance notes the last offsets taken.
-func (c *catchUp) advance(last map[int32]int64) {
+// advance notes how far the log has been taken.
+func (c *catchUp) advance(next map[int32]int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for partition, offset := range last {
-		c.next[partition] = offset + 1
-	}
+	maps.Copy(c.next, next)
 	c.silentSince = time.Time{}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -58,11 +59,13 @@ func (s *subscriber) Close() error {
 type store struct {
 	mu    sync.Mutex
 	ids   []string
+	taken map[int32]int64
 	calls int
 	fail  func(call int, entries []application.Entry) error
 }
 
-func (s *store) Record(_ context.Context, entries []application.Entry) (int, error) {
+func (s *store) Record(_ context.Context, b application.Batch) (int, error) {
+	entries := b.Entries
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
@@ -71,10 +74,20 @@ func (s *store) Record(_ context.Context, entries []application.Entry) (int, err
 			return 0, err
 		}
 	}
+	if s.taken == nil {
+		s.taken = make(map[int32]int64)
+	}
+	maps.Copy(s.taken, b.Taken)
 	for _, e := range entries {
 		s.ids = append(s.ids, e.Event.UserID())
 	}
 	return len(entries), nil
+}
+
+func (s *store) Positions(context.Context, string) (map[int32]int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.taken), nil
 }
 
 func (s *store) users() []string {

@@ -32,7 +32,8 @@ func (c *Consumer) process(ctx context.Context, batch []*message.Message) bool {
 			return false
 		}
 	}
-	if !c.record(ctx, good) {
+	taken := c.takenWith(batch)
+	if !c.record(ctx, good, taken) {
 		return false
 	}
 	for _, msg := range batch {
@@ -40,7 +41,7 @@ func (c *Consumer) process(ctx context.Context, batch []*message.Message) bool {
 	}
 	c.counts.consumed.Add(int64(len(batch)))
 	if c.catchUp != nil {
-		c.catchUp.advance(c.lastOf(batch))
+		c.catchUp.advance(taken)
 	}
 	return true
 }
@@ -54,43 +55,42 @@ func (c *Consumer) origin(msg *message.Message) application.Origin {
 	return o
 }
 
-// lastOf returns the last offset of each partition in the batch.
-func (c *Consumer) lastOf(batch []*message.Message) map[int32]int64 {
-	last := make(map[int32]int64, 1)
+// takenWith returns the offset behind the last record of each partition in the batch.
+func (c *Consumer) takenWith(batch []*message.Message) map[int32]int64 {
+	next := make(map[int32]int64, 1)
 	for _, msg := range batch {
 		if o, known := application.OriginFrom(msg.Context()); known {
-			last[o.Partition] = o.Offset
+			next[o.Partition] = o.Offset + 1
 		}
 	}
-	return last
+	return next
 }
 
-// record has the store take the records, trying again until it does. Records that the store can never take are found by
-// halving, and given up.
-func (c *Consumer) record(ctx context.Context, records []taken) bool {
-	if len(records) == 0 || c.o.Record == nil {
+// record has the store take the records and how far they go, trying again until it does. Records that the store can never
+// take are found by halving, and given up.
+func (c *Consumer) record(ctx context.Context, records []taken, next map[int32]int64) bool {
+	if c.o.Record == nil || len(records) == 0 && len(next) == 0 {
 		return true
 	}
-	entries := make([]application.Entry, len(records))
+	b := application.Batch{Topic: c.o.Topic, Entries: make([]application.Entry, len(records)), Taken: next}
 	for i, r := range records {
-		entries[i] = r.entry
+		b.Entries[i] = r.entry
 	}
 	for wait := (backoff{}); ; {
-		added, err := c.o.Record.Batch(ctx, entries)
+		added, err := c.o.Record.Batch(ctx, b)
 		if err == nil {
 			c.recorded(ctx, records, added)
 			return true
 		}
-		if errors.Is(err, domain.ErrInvalid) || errors.Is(err, domain.ErrTooLarge) {
+		if len(records) > 0 && (errors.Is(err, domain.ErrInvalid) || errors.Is(err, domain.ErrTooLarge)) {
 			if len(records) == 1 {
-				return c.giveUp(ctx, records[0], err, wait.attempt+1)
+				return c.giveUp(ctx, records[0], err, wait.attempt+1) && c.record(ctx, nil, next)
 			}
 			half := len(records) / 2
-			return c.record(ctx, records[:half]) && c.record(ctx, records[half:])
+			return c.record(ctx, records[:half], nil) && c.record(ctx, records[half:], next)
 		}
-		first := records[0].origin
-		c.troubled("the store does not take events", "attempt", wait.attempt+1, "events", len(entries),
-			"topic", first.Topic, "partition", first.Partition, "offset", first.Offset, "error", err)
+		c.troubled("the store does not take events", "attempt", wait.attempt+1, "events", len(records),
+			"topic", c.o.Topic, "behind", next, "error", err)
 		if !wait.pause(ctx, c.stop) {
 			return false
 		}

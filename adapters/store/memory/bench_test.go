@@ -42,7 +42,7 @@ func BenchmarkFootprint(b *testing.B) {
 func fill(b *testing.B, s *Store, entries []application.Entry) (longest time.Duration) {
 	for batch := range slices.Chunk(entries, 1000) {
 		begin := time.Now()
-		if _, err := s.Record(b.Context(), batch); err != nil {
+		if _, err := s.Record(b.Context(), application.Batch{Entries: batch}); err != nil {
 			b.Fatal(err)
 		}
 		longest = max(longest, time.Since(begin))

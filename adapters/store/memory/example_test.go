@@ -23,7 +23,7 @@ func Example() {
 		}
 		entry := application.Entry{Event: event, Position: application.Position{Partition: 0, Offset: int64(offset)}}
 		for range 2 { // the log delivers at least once
-			added, err := store.Record(ctx, []application.Entry{entry})
+			added, err := store.Record(ctx, application.Batch{Entries: []application.Entry{entry}})
 			fmt.Println(page, added, err)
 		}
 	}

@@ -3,13 +3,14 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 // Record implements [application.Recorder]. Queries see all of the entries from one moment on.
-func (s *Store) Record(ctx context.Context, entries []application.Entry) (added int, err error) {
+func (s *Store) Record(ctx context.Context, b application.Batch) (added int, err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -20,18 +21,32 @@ func (s *Store) Record(ctx context.Context, entries []application.Entry) (added 
 		return 0, err
 	}
 	// Nothing fails once the first entry is taken.
-	if err := c.fits(entries); err != nil {
+	if err := c.fits(b.Entries); err != nil {
 		return 0, err
 	}
 	first := c.count.Load()
 	end := first
-	for i := range entries {
-		if c.add(&entries[i], end) {
+	for i := range b.Entries {
+		if c.add(&b.Entries[i], end) {
 			end++
 		}
 	}
 	c.count.Store(end)
+	if s.taken[b.Topic] == nil {
+		s.taken[b.Topic] = make(map[int32]int64)
+	}
+	maps.Copy(s.taken[b.Topic], b.Taken)
 	return int(end - first), nil
+}
+
+// Positions implements [application.Recorder].
+func (s *Store) Positions(_ context.Context, topic string) (map[int32]int64, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if _, err := s.open(); err != nil {
+		return nil, err
+	}
+	return maps.Clone(s.taken[topic]), nil
 }
 
 // fits says whether there is room for the entries, should all be new.

@@ -14,8 +14,9 @@ import (
 
 // Store is an [application.Store] in memory. Reading takes no lock and holds nothing up.
 type Store struct {
-	// writing is held by the one who records.
+	// writing is held by the one who records; it guards taken.
 	writing  sync.Mutex
+	taken    map[string]map[int32]int64
 	contents atomic.Pointer[contents]
 }
 
@@ -26,7 +27,7 @@ var (
 
 // New returns an empty store.
 func New() *Store {
-	s := &Store{}
+	s := &Store{taken: make(map[string]map[int32]int64)}
 	s.contents.Store(newContents())
 	return s
 }

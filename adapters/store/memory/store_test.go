@@ -42,7 +42,7 @@ func TestOpen(t *testing.T) {
 func TestClose(t *testing.T) {
 	s := New()
 	entries := storetest.BenchEntries(3)
-	if _, err := s.Record(t.Context(), entries); err != nil {
+	if _, err := s.Record(t.Context(), application.Batch{Entries: entries}); err != nil {
 		t.Fatal(err)
 	}
 	// A query that is under way is not hurt.
@@ -57,7 +57,7 @@ func TestClose(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("Close again: %v", err)
 	}
-	_, record := s.Record(t.Context(), entries)
+	_, record := s.Record(t.Context(), application.Batch{Entries: entries})
 	_, event := s.Event(t.Context(), entries[0].Event.ID())
 	_, query := s.Query(t.Context(), application.Query{}, nil)
 	for _, err := range []error{s.Ping(t.Context()), record, event, query} {
@@ -74,7 +74,7 @@ func TestFull(t *testing.T) {
 	entries := storetest.BenchEntries(12)
 	record := func(want int, kind error, entries ...application.Entry) {
 		t.Helper()
-		if added, err := s.Record(t.Context(), entries); added != want || !errors.Is(err, kind) {
+		if added, err := s.Record(t.Context(), application.Batch{Entries: entries}); added != want || !errors.Is(err, kind) {
 			t.Errorf("Record of %d: %d, %v; want %d, %v", len(entries), added, err, want, kind)
 		}
 	}
@@ -93,14 +93,14 @@ func TestTooManyPartitions(t *testing.T) {
 	for i := range entries {
 		entries[i].Position.Partition = int32(i)
 	}
-	if added, err := s.Record(t.Context(), entries[:maxPartitions+1]); added != 0 || !errors.Is(err, domain.ErrUnavailable) {
+	if added, err := s.Record(t.Context(), application.Batch{Entries: entries[:maxPartitions+1]}); added != 0 || !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("%d, %v; want a domain.ErrUnavailable", added, err)
 	}
-	if added, err := s.Record(t.Context(), entries[:maxPartitions]); added != maxPartitions || err != nil {
+	if added, err := s.Record(t.Context(), application.Batch{Entries: entries[:maxPartitions]}); added != maxPartitions || err != nil {
 		t.Errorf("%d, %v; want all", added, err)
 	}
 	entries[maxPartitions+1].Position.Partition = 5
-	if added, err := s.Record(t.Context(), entries[maxPartitions+1:]); added != 1 || err != nil {
+	if added, err := s.Record(t.Context(), application.Batch{Entries: entries[maxPartitions+1:]}); added != 1 || err != nil {
 		t.Errorf("%d, %v; want one", added, err)
 	}
 	for _, descending := range []bool{false, true} {
@@ -115,7 +115,7 @@ func TestTooManyPartitions(t *testing.T) {
 func TestYieldOwnsNothing(t *testing.T) {
 	s := New()
 	entries := storetest.BenchEntries(5)
-	if _, err := s.Record(t.Context(), entries); err != nil {
+	if _, err := s.Record(t.Context(), application.Batch{Entries: entries}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.Query(t.Context(), application.Query{}, func(event []byte) error {
@@ -152,7 +152,7 @@ func TestCursorAhead(t *testing.T) {
 	entries := storetest.BenchEntries(100)
 	full, behind := New(), New()
 	for s, n := range map[*Store]int{full: 100, behind: 60} {
-		if _, err := s.Record(t.Context(), entries[:n]); err != nil {
+		if _, err := s.Record(t.Context(), application.Batch{Entries: entries[:n]}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -167,7 +167,7 @@ func TestCursorAhead(t *testing.T) {
 			t.Errorf("got %v, want a domain.ErrUnavailable", err)
 		}
 	}
-	if _, err := behind.Record(t.Context(), entries[60:]); err != nil {
+	if _, err := behind.Record(t.Context(), application.Batch{Entries: entries[60:]}); err != nil {
 		t.Fatal(err)
 	}
 	if got := count(t, behind, q); got != 90 {
@@ -180,7 +180,7 @@ func TestAscendingCursorAhead(t *testing.T) {
 	entries := storetest.BenchEntries(100)
 	full, behind := New(), New()
 	for s, n := range map[*Store]int{full: 100, behind: 60} {
-		if _, err := s.Record(t.Context(), entries[:n]); err != nil {
+		if _, err := s.Record(t.Context(), application.Batch{Entries: entries[:n]}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -193,7 +193,7 @@ func TestAscendingCursorAhead(t *testing.T) {
 	if got := count(t, behind, q); got != 0 {
 		t.Errorf("%d events that the cursor has passed come again", got)
 	}
-	if _, err := behind.Record(t.Context(), entries[60:]); err != nil {
+	if _, err := behind.Record(t.Context(), application.Batch{Entries: entries[60:]}); err != nil {
 		t.Fatal(err)
 	}
 	if got := count(t, behind, q); got != 20 {

@@ -27,7 +27,7 @@ func Bench(b *testing.B, open func(b *testing.B) application.Store) {
 	store := open(b)
 	defer func() { _ = store.Close() }()
 	for batch := range slices.Chunk(entries, benchBatch) {
-		if _, err := store.Record(b.Context(), batch); err != nil {
+		if _, err := store.Record(b.Context(), batchOf(batch...)); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -60,7 +60,7 @@ func benchRecord(b *testing.B, open func(b *testing.B) application.Store, entrie
 			store, used = open(b), 0
 			b.StartTimer()
 		}
-		if added, err := store.Record(b.Context(), entries[used:used+size]); err != nil || added != size {
+		if added, err := store.Record(b.Context(), batchOf(entries[used:used+size]...)); err != nil || added != size {
 			b.Fatalf("%d, %v", added, err)
 		}
 		used += size

@@ -23,7 +23,7 @@ func (s *stage) writeInBackground(entries []application.Entry, size int) writer 
 	done.Go(func() {
 		for batch := range slices.Chunk(entries, size) {
 			<-wanted
-			if added, err := s.store.Record(s.Context(), batch); err != nil || added != len(batch) {
+			if added, err := s.store.Record(s.Context(), batchOf(batch...)); err != nil || added != len(batch) {
 				s.Errorf("Record of %d new events: %d, %v", len(batch), added, err)
 			}
 		}

@@ -18,7 +18,12 @@ func RunDurable(t *testing.T, place func(t *testing.T) (open func(t *testing.T) 
 		}
 		for range 3 {
 			s.fill(150)
+			positions, err := s.store.Positions(s.Context(), topic)
+			if err != nil {
+				s.Fatal(err)
+			}
 			s.reopen(open)
+			s.positions(topic, positions)
 			s.survived()
 		}
 		if err := s.store.Close(); err != nil {
@@ -52,7 +57,7 @@ func (s *stage) survived() {
 	for _, e := range s.stored {
 		s.hasEvent(e)
 	}
-	if added, err := s.store.Record(s.Context(), s.stored); added != 0 || err != nil {
+	if added, err := s.store.Record(s.Context(), batchOf(s.stored...)); added != 0 || err != nil {
 		s.Errorf("Record of what is there: %d, %v", added, err)
 	}
 }

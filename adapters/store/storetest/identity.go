@@ -29,7 +29,7 @@ func testDedupe(s *stage) {
 		{"delivered again", []application.Entry{first, second, third}, 0},
 	}
 	for _, b := range batches {
-		added, err := s.store.Record(s.Context(), b.entries)
+		added, err := s.store.Record(s.Context(), batchOf(b.entries...))
 		if added != b.want || err != nil {
 			s.Errorf("%s: %d, %v; want %d", b.name, added, err, b.want)
 		}
@@ -47,7 +47,7 @@ func testAllOrNone(s *stage) {
 	ctx, cancel := context.WithCancel(s.Context())
 	cancel()
 	fresh := s.log.entries(5)
-	if added, err := s.store.Record(ctx, fresh); err == nil || added != 0 {
+	if added, err := s.store.Record(ctx, batchOf(fresh...)); err == nil || added != 0 {
 		s.Errorf("Record with a cancelled context: %d, %v", added, err)
 	}
 	s.expect(application.Query{}, s.stored)

@@ -50,7 +50,7 @@ func (l *log) entry(d domain.Draft) application.Entry {
 		panic(fmt.Sprintf("storetest: bad event: %v", err))
 	}
 	l.made++
-	return application.Entry{Event: e, Position: l.position(e.UserID())}
+	return application.Entry{Event: e, Position: l.position(e.UserID()), Accepted: e.Timestamp()}
 }
 
 // decoded returns the entry of the next record, with the given text.

@@ -69,7 +69,7 @@ func testLargeEvents(s *stage) {
 
 func testEmptyBatch(s *stage) {
 	for _, entries := range [][]application.Entry{nil, {}} {
-		added, err := s.store.Record(s.Context(), entries)
+		added, err := s.store.Record(s.Context(), batchOf(entries...))
 		if added != 0 || err != nil {
 			s.Errorf("Record of nothing: %d, %v", added, err)
 		}

@@ -70,7 +70,7 @@ func (s *stage) recordRandom(r *rand.Rand) {
 			batch, fresh = append(batch, e), append(fresh, e)
 		}
 	}
-	if added, err := s.store.Record(s.Context(), batch); err != nil || added != len(fresh) {
+	if added, err := s.store.Record(s.Context(), batchOf(batch...)); err != nil || added != len(fresh) {
 		s.Fatalf("Record: %d, %v; %d of %d are new", added, err, len(fresh), len(batch))
 	}
 	s.stored = append(s.stored, fresh...)

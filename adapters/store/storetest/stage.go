@@ -37,11 +37,23 @@ func newStage(t *testing.T, open func(t *testing.T) application.Store) *stage {
 // record stores entries that are all new.
 func (s *stage) record(entries ...application.Entry) {
 	s.Helper()
-	added, err := s.store.Record(s.Context(), entries)
+	added, err := s.store.Record(s.Context(), batchOf(entries...))
 	if err != nil || added != len(entries) {
 		s.Fatalf("Record of %d new events: %d, %v", len(entries), added, err)
 	}
 	s.stored = append(s.stored, entries...)
+}
+
+// topic is that of all batches.
+const topic = "events"
+
+// batchOf returns the batch of consecutive records of a log.
+func batchOf(entries ...application.Entry) application.Batch {
+	b := application.Batch{Topic: topic, Entries: entries, Taken: map[int32]int64{}}
+	for _, e := range entries {
+		b.Taken[e.Position.Partition] = e.Position.Offset + 1
+	}
+	return b
 }
 
 // fill stores n events of a few users and types, one second after another, in batches of several sizes.

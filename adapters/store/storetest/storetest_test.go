@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/netstreamflow/netstreamflow/adapters/store/storetest"
 	"github.com/netstreamflow/netstreamflow/application"
@@ -25,58 +27,76 @@ func TestSuites(t *testing.T) {
 
 // plain is the least that a store can be. Its cursor is how many events have been passed over.
 type plain struct {
-	mu     sync.RWMutex
-	events []domain.Event
-	places map[domain.UUID]int
+	mu      sync.RWMutex
+	entries []application.Entry
+	// expired is how many of them are no more there.
+	expired int
+	places  map[domain.UUID]int
+	taken   map[string]map[int32]int64
 }
 
-func newPlain() *plain { return &plain{places: make(map[domain.UUID]int)} }
+func newPlain() *plain {
+	return &plain{places: make(map[domain.UUID]int), taken: make(map[string]map[int32]int64)}
+}
 
-func (s *plain) Record(ctx context.Context, entries []application.Entry) (added int, err error) {
+func (s *plain) Record(ctx context.Context, b application.Batch) (added int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	before := len(s.events)
-	for _, e := range entries {
+	before := len(s.entries)
+	for _, e := range b.Entries {
 		if _, known := s.places[e.Event.ID()]; !known {
-			s.places[e.Event.ID()] = len(s.events)
-			s.events = append(s.events, e.Event)
+			s.places[e.Event.ID()] = len(s.entries)
+			s.entries = append(s.entries, e)
 		}
 	}
-	return len(s.events) - before, nil
+	if s.taken[b.Topic] == nil {
+		s.taken[b.Topic] = make(map[int32]int64)
+	}
+	maps.Copy(s.taken[b.Topic], b.Taken)
+	return len(s.entries) - before, nil
+}
+
+func (s *plain) Positions(_ context.Context, topic string) (map[int32]int64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return maps.Clone(s.taken[topic]), nil
 }
 
 func (s *plain) Event(_ context.Context, id domain.UUID) ([]byte, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if i, known := s.places[id]; known {
-		return bytes.Clone(s.events[i].JSON()), nil
+		return bytes.Clone(s.entries[i].Event.JSON()), nil
 	}
 	return nil, fmt.Errorf("event %s: %w", id, domain.ErrNotFound)
 }
 
 func (s *plain) Query(ctx context.Context, q application.Query, yield func([]byte) error) (next string, err error) {
 	s.mu.RLock()
-	events := s.events
+	entries, expired := s.entries, s.expired
 	s.mu.RUnlock()
-	from, err := position(q, len(events))
+	from, err := position(q, len(entries))
 	if err != nil {
 		return "", err
 	}
 	yielded, cursor := 0, ""
-	for i := from; i >= 0 && i < len(events); i = step(q, i) {
+	if !q.Descending {
+		from = max(from, expired)
+	}
+	for i := from; i >= expired && i < len(entries); i = step(q, i) {
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
-		if !selects(q, events[i]) {
+		if !selects(q, entries[i].Event) {
 			continue
 		}
 		if q.Limit > 0 && yielded == q.Limit {
 			return cursor, nil
 		}
-		if err := yield(events[i].JSON()); err != nil {
+		if err := yield(entries[i].Event.JSON()); err != nil {
 			return "", err
 		}
 		yielded, cursor = yielded+1, encode(q, step(q, i))
@@ -121,3 +141,14 @@ func position(q application.Query, n int) (i int, err error) {
 func (s *plain) Volatile() bool             { return false }
 func (s *plain) Ping(context.Context) error { return nil }
 func (s *plain) Close() error               { return nil }
+
+func (s *plain) Expire(_ context.Context, before time.Time) (removed int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.expired < len(s.entries) && s.entries[s.expired].Accepted.Before(before) {
+		delete(s.places, s.entries[s.expired].Event.ID())
+		s.expired++
+		removed++
+	}
+	return removed, nil
+}
