@@ -26,6 +26,7 @@ type App struct {
 	log       *broker.Log
 	consumers consumers
 	health    *health
+	retention *retention
 	volatile  bool
 	// awaitConsumer says that what is published before the consumer listens would be lost.
 	awaitConsumer bool
@@ -34,11 +35,11 @@ type App struct {
 	addr      net.Addr
 }
 
-func newApp(cfg valid, logger *slog.Logger, handler http.Handler, log *broker.Log, c consumers, h *health,
+func newApp(cfg valid, logger *slog.Logger, handler http.Handler, log *broker.Log, c consumers, h *health, r *retention,
 	b broker.Broker, s application.Store,
 ) *App {
 	return &App{
-		cfg: cfg.Config, logger: logger, handler: handler, log: log, consumers: c, health: h,
+		cfg: cfg.Config, logger: logger, handler: handler, log: log, consumers: c, health: h, retention: r,
 		volatile: isVolatile(b) && s.Volatile(), awaitConsumer: isVolatile(b), listening: make(chan struct{}),
 	}
 }
@@ -72,6 +73,8 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	running.Go(func() { a.report(work) })
+	// Nothing is lost when a removal is cut off.
+	running.Go(func() { a.retention.run(ctx, a.consumers.recorder.Ended()) })
 	if a.awaitConsumer {
 		select {
 		case <-a.consumers.recorder.Subscribed():

@@ -64,8 +64,8 @@ var layers = map[string]layer{
 		libraries: []string{anyLibrary},
 	},
 	"cmd/netstreamflow": {
-		ours:      []string{"."},
-		libraries: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"},
+		ours:      []string{".", "application"},
+		libraries: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3"},
 	},
 	"test/faults": {
 		ours:      []string{"domain"},

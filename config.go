@@ -23,6 +23,12 @@ type Config struct {
 	DataDir string
 	// Sync is "always", or "interval" for an embedded log that acknowledges before its file is synced.
 	Sync string
+	// Retention is how long the store keeps events from when they were accepted, 0 for ever.
+	Retention time.Duration
+	// LogRetention and LogRetentionBytes bound an embedded log by age and by size, 0 for no bound. What the store has not taken
+	// is kept.
+	LogRetention      time.Duration
+	LogRetentionBytes int64
 	// Topic holds the events, Topic.dlq the dead letters; Group is the consumer group.
 	Topic, Group string
 	// Partitions and ReplicationFactor (0: the broker's default) are used when a topic is made.
@@ -46,6 +52,9 @@ const (
 	maxReplication = 100
 	maxNameBytes   = 200
 	maxBodyLimit   = 16 << 20
+	maxRetention   = 100 * 365 * 24 * time.Hour
+	minLogBytes    = 1 << 20
+	maxLogBytes    = 1 << 50
 )
 
 // DefaultConfig returns the defaults.
@@ -109,6 +118,9 @@ func (c *Config) settings() []*setting {
 		{name: "store", usage: "store `URL`: memory:", value: text(&c.Store, checkURL), redact: redactURL},
 		{name: "store-password", usage: "`password` of the user name in the store URL", value: text(&c.StorePassword, nil), secret: true},
 		{name: "sync", usage: "`when` the embedded log syncs its file: always, before it acknowledges, or interval, each second, which may lose a second of acknowledged events when the machine fails", value: choice(&c.Sync, syncAlways, syncInterval)},
+		{name: "retention", usage: "how `long` the store keeps an event after it was accepted, such as 720h; 0 is for ever", value: orZero(&c.Retention, duration(&c.Retention, time.Second, maxRetention))},
+		{name: "log-retention", usage: "how `long` the embedded log keeps what the store has taken; 0 is for ever", value: orZero(&c.LogRetention, duration(&c.LogRetention, time.Second, maxRetention))},
+		{name: "log-retention-bytes", usage: "size in `bytes` above which the embedded log drops the oldest of what the store has taken; 0 is without bound", value: orZero(&c.LogRetentionBytes, integer(&c.LogRetentionBytes, minLogBytes, maxLogBytes))},
 		{name: "data-dir", usage: "`folder` in which embedded brokers and stores keep their files", value: text(&c.DataDir, checkNotEmpty)},
 		{name: "topic", usage: "`topic` of the events; its dead letters go to TOPIC.dlq", value: text(&c.Topic, checkName)},
 		{name: "group", usage: "consumer `group`", value: text(&c.Group, checkNotEmpty)},

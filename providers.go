@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/ThreeDotsLabs/watermill/message"
+
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/application"
@@ -65,12 +67,7 @@ func (c Config) openFault(name string, err error) error {
 	if !errors.As(err, &invalid) || len(invalid.Violations) == 0 {
 		return fmt.Errorf("open the %s: %w", name, err)
 	}
-	for _, s := range c.settings() {
-		if s.name == name {
-			return s.fault(invalid.Violations[0].Detail)
-		}
-	}
-	return err
+	return c.settingFault(name, invalid.Violations[0].Detail)
 }
 
 func provideLog(b broker.Broker, cfg valid, logger *slog.Logger) (*broker.Log, func()) {
@@ -104,7 +101,7 @@ func (c consumers) all() []*consumer.Consumer {
 }
 
 // provideConsumers chooses how the log is read. A durable store is filled by a consumer group, which goes on where it
-// stopped. A volatile store is a view of the whole log: every instance reads it from the start, and commits nothing. Each
+// stopped, or where the store stopped if that is earlier: a store that was put back, or is new, gets what it lacks. A volatile store is a view of the whole log: every instance reads it from the start, and commits nothing. Each
 // start of each instance then meets the same poison again, so that a group of its own, which does commit, sees to it that
 // each such record becomes a dead letter once.
 func provideConsumers(cfg valid, b broker.Broker, s application.Store, r *application.Record, logger *slog.Logger) (consumers, error) {
@@ -113,18 +110,18 @@ func provideConsumers(cfg valid, b broker.Broker, s application.Store, r *applic
 	if s.Volatile() {
 		o.Group = ""
 	}
-	if !s.Volatile() || isVolatile(b) {
+	if isVolatile(b) {
 		recorder, err := newConsumer(b, o)
+		return consumers{recorder: recorder}, err
+	}
+	if !s.Volatile() {
+		recorder, err := newConsumerFrom(b, o, s.Positions)
 		return consumers{recorder: recorder}, err
 	}
 	view := o
 	view.DeadLetters = nil
 	if measured, ok := b.(broker.Bounder); ok {
-		view.Bounds = func(ctx context.Context) (map[int32]application.Bounds, error) {
-			ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-			defer cancel()
-			return measured.Bounds(ctx, cfg.Topic)
-		}
+		view.Bounds = boundsOf(measured, cfg.Topic)
 	}
 	recorder, err := newConsumer(b, view)
 	if err != nil {
@@ -136,11 +133,28 @@ func provideConsumers(cfg valid, b broker.Broker, s application.Store, r *applic
 }
 
 func newConsumer(b broker.Broker, o consumer.Options) (*consumer.Consumer, error) {
-	sub, err := b.Subscriber(o.Group)
+	return newConsumerFrom(b, o, nil)
+}
+
+// newConsumerFrom makes a consumer that begins where start says, if the broker can do that.
+func newConsumerFrom(b broker.Broker, o consumer.Options, start broker.Start) (*consumer.Consumer, error) {
+	subscribe := b.Subscriber
+	if r, ok := b.(broker.Resumer); ok && start != nil {
+		subscribe = func(group string) (message.Subscriber, error) { return r.SubscriberFrom(group, start) }
+	}
+	sub, err := subscribe(o.Group)
 	if err != nil {
 		return nil, fmt.Errorf("make a subscriber of group %q: %w", o.Group, err)
 	}
 	return consumer.New(sub, o), nil
+}
+
+func boundsOf(b broker.Bounder, topic string) func(context.Context) (map[int32]application.Bounds, error) {
+	return func(ctx context.Context) (map[int32]application.Bounds, error) {
+		ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+		defer cancel()
+		return b.Bounds(ctx, topic)
+	}
 }
 
 func isVolatile(b broker.Broker) bool {

@@ -149,6 +149,22 @@ func duration(p *time.Duration, least, most time.Duration) value {
 	}}
 }
 
+// orZero is the value of p that may also be 0, for none.
+func orZero[T int64 | time.Duration](p *T, v value) value {
+	set := v.set
+	v.set = func(s string) error {
+		if s == "0" || s == "0s" {
+			*p = 0
+			return nil
+		}
+		if err := set(s); err != nil {
+			return domain.Invalid("", strings.Replace(strings.TrimPrefix(err.Error(), "invalid: "), "must be", "must be 0 or", 1))
+		}
+		return nil
+	}
+	return v
+}
+
 func level(p *slog.Level) value {
 	return value{kind: "level", get: func() string { return strings.ToLower(p.String()) }, set: func(s string) error {
 		for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {

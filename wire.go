@@ -11,6 +11,11 @@ import (
 	"github.com/netstreamflow/netstreamflow/application"
 )
 
+// openParts opens broker and store alone, for the tools that work on them.
+func openParts(ctx context.Context, cfg Config, d Drivers) (*parts, func(), error) {
+	panic(wire.Build(provideValid, provideLogger, provideFolders, provideStore, provideBroker, wire.Struct(new(parts), "*")))
+}
+
 // New puts a service together. The cleanup releases what it holds; call it after [App.Run] has returned. A setting that
 // cannot be used is a [*SettingError].
 func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
@@ -27,6 +32,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		application.NewFind,
 		application.NewRecord,
 		newHealth,
+		newRetention,
 		newApp,
 		wire.Bind(new(application.Log), new(*broker.Log)),
 		wire.Bind(new(application.Reader), new(application.Store)),

@@ -13,6 +13,38 @@ import (
 
 // Injectors from wire.go:
 
+// openParts opens broker and store alone, for the tools that work on them.
+func openParts(ctx context.Context, cfg Config, d Drivers) (*parts, func(), error) {
+	netstreamflowValid, err := provideValid(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	logger := provideLogger(cfg)
+	netstreamflowFolders, cleanup := provideFolders(logger)
+	store, cleanup2, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
+	if err != nil {
+		cleanup()
+		return nil, nil, err
+	}
+	broker, cleanup3, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
+	if err != nil {
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
+	netstreamflowParts := &parts{
+		cfg:    netstreamflowValid,
+		logger: logger,
+		store:  store,
+		broker: broker,
+	}
+	return netstreamflowParts, func() {
+		cleanup3()
+		cleanup2()
+		cleanup()
+	}, nil
+}
+
 // New puts a service together. The cleanup releases what it holds; call it after [App.Run] has returned. A setting that
 // cannot be used is a [*SettingError].
 func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
@@ -55,7 +87,15 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	app := newApp(netstreamflowValid, logger, handler, log, netstreamflowConsumers, netstreamflowHealth, broker, store)
+	netstreamflowRetention, err := newRetention(netstreamflowValid, broker, store, logger)
+	if err != nil {
+		cleanup4()
+		cleanup3()
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
+	app := newApp(netstreamflowValid, logger, handler, log, netstreamflowConsumers, netstreamflowHealth, netstreamflowRetention, broker, store)
 	return app, func() {
 		cleanup4()
 		cleanup3()

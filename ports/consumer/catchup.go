@@ -28,11 +28,14 @@ type catchUp struct {
 	next   map[int32]int64              // the offset behind the last record taken, by partition
 	// silentSince is when the broker first answered after the last record, zero when it has not been asked.
 	silentSince time.Time
-	done        bool
+	// caughtUp is closed by watch.
+	caughtUp chan struct{}
 }
 
 func newCatchUp(o Options) *catchUp {
-	return &catchUp{o: o, next: make(map[int32]int64)}
+	c := &catchUp{o: o, next: make(map[int32]int64), caughtUp: make(chan struct{})}
+	maps.Copy(c.next, o.From)
+	return c
 }
 
 // advance notes how far the log has been taken.
@@ -62,6 +65,7 @@ func (c *catchUp) watch(ctx context.Context) {
 			return
 		}
 	}
+	close(c.caughtUp)
 	_, total := c.progress()
 	c.o.Logger.InfoContext(ctx, "the view is rebuilt", "records", total, "took", time.Since(start).Round(time.Millisecond).String())
 }
@@ -82,15 +86,10 @@ func (c *catchUp) measure(ctx context.Context) bool {
 	}
 }
 
-// reached says whether the view is whole, and remembers it.
+// reached says whether the view is whole.
 func (c *catchUp) reached(ctx context.Context) bool {
-	if taken, total := c.progress(); taken < total && !c.silent(ctx) {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.done = true
-	return true
+	taken, total := c.progress()
+	return taken >= total || c.silent(ctx)
 }
 
 // silent asks the broker at the begin and at the end of a silence.
@@ -129,13 +128,15 @@ func (c *catchUp) progress() (taken, total int64) {
 }
 
 func (c *catchUp) status() (up bool, detail string) {
-	c.mu.Lock()
-	measured, done := c.target != nil, c.done
-	c.mu.Unlock()
-	switch {
-	case done:
+	select {
+	case <-c.caughtUp:
 		return true, ""
-	case !measured:
+	default:
+	}
+	c.mu.Lock()
+	measured := c.target != nil
+	c.mu.Unlock()
+	if !measured {
 		return false, "rebuilding the view: the length of the log is not known yet"
 	}
 	taken, total := c.progress()

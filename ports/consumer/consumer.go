@@ -34,6 +34,9 @@ type Options struct {
 	Record *application.Record
 	// DeadLetters keeps what can never be processed; nil: such records are passed over, another consumer sees to them.
 	DeadLetters application.DeadLetters
+	// From is where the subscription begins, for the progress of catching up; a partition that is not there begins at its first
+	// record.
+	From map[int32]int64
 	// Bounds tells where the log stands, for a consumer that is ready only once it has caught up with that; nil: it is ready
 	// when it has subscribed.
 	Bounds func(ctx context.Context) (map[int32]application.Bounds, error)
@@ -125,6 +128,12 @@ func (c *Consumer) stopping() bool {
 
 // Subscribed is closed when the first subscription stands.
 func (c *Consumer) Subscribed() <-chan struct{} { return c.subscribed }
+
+// CaughtUp is closed when a consumer with Options.Bounds has taken the log up to where it stood at the start.
+func (c *Consumer) CaughtUp() <-chan struct{} { return c.catchUp.caughtUp }
+
+// Progress returns how many offsets are behind a consumer with Options.Bounds, of how many; 0 of 0 before they are known.
+func (c *Consumer) Progress() (taken, total int64) { return c.catchUp.progress() }
 
 // consume processes batches until the channel is closed, or the consumer is to stop.
 func (c *Consumer) consume(ctx context.Context, msgs <-chan *message.Message) {
