@@ -71,6 +71,10 @@ var layers = map[string]layer{
 		ours:      []string{"domain"},
 		libraries: []string{anyLibrary},
 	},
+	"test/scale": {
+		ours:      []string{".", "domain", "application", "adapters/broker"},
+		libraries: []string{anyLibrary},
+	},
 	"test/bench": {
 		ours:      []string{".", "domain"},
 		libraries: []string{"github.com/spf13/pflag"},
