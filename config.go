@@ -61,8 +61,8 @@ const (
 func DefaultConfig() Config {
 	return Config{
 		Listen:          "127.0.0.1:5000",
-		Broker:          "memory:",
-		Store:           "memory:",
+		Broker:          "sqlite-log:",
+		Store:           "sqlite:",
 		DataDir:         "./data",
 		Sync:            syncAlways,
 		Topic:           "user-activity-events",
