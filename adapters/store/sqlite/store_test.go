@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -22,14 +23,26 @@ func openIn(t testing.TB, folder string) *Store {
 	return s
 }
 
+// memoryFolder returns a new folder that is kept in memory, if there is a place for that: the suite waits for thousands of
+// records, and the disk is tried by other tests.
+func memoryFolder(t testing.TB) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("/dev/shm", "netstreamflow")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	return folder
+}
+
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) application.Store { return openIn(t, t.TempDir()) })
+	storetest.Run(t, func(t *testing.T) application.Store { return openIn(t, memoryFolder(t)) })
 }
 
 // TestManyEventsOfAUser has all users in the table pairs after a few events.
 func TestManyEventsOfAUser(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) application.Store {
-		s := openIn(t, t.TempDir())
+		s := openIn(t, memoryFolder(t))
 		s.writer.sampling = sampling{every: 1, enough: 4}
 		return s
 	})
