@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"modernc.org/sqlite"
@@ -60,7 +61,7 @@ func open(ctx context.Context, rest string, o store.Options) (*Store, error) {
 }
 
 func (s *Store) start(ctx context.Context) (err error) {
-	if err := prepareFile(ctx, s.path); err != nil {
+	if err := prepareFile(ctx, s.path, migrations); err != nil {
 		return err
 	}
 	if s.writer, err = newWriter(s.path); err != nil {
@@ -71,14 +72,14 @@ func (s *Store) start(ctx context.Context) (err error) {
 }
 
 // prepareFile migrates the file.
-func prepareFile(ctx context.Context, path string) error {
+func prepareFile(ctx context.Context, path string, files fs.FS) error {
 	connector, err := sqlite.NewConnector(writerDSN(path))
 	if err != nil {
 		return err
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
-	return errors.Join(migrate(ctx, db, migrations), db.Close())
+	return errors.Join(migrate(ctx, db, files), db.Close())
 }
 
 const selectEvent = `SELECT json FROM events WHERE id = ?1`

@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"os"
+	"slices"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -57,4 +59,33 @@ func TestDurable(t *testing.T) {
 
 func BenchmarkStore(b *testing.B) {
 	storetest.Bench(b, func(b *testing.B) application.Store { return openIn(b, b.TempDir()) })
+}
+
+func closeIt(t testing.TB, s *Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// record stores entries that are all new.
+func record(t testing.TB, s *Store, entries ...application.Entry) {
+	t.Helper()
+	for batch := range slices.Chunk(entries, 2000) {
+		if added, err := s.Record(t.Context(), application.Batch{Topic: "events", Entries: batch}); added != len(batch) || err != nil {
+			t.Fatalf("Record of %d: %d, %v", len(batch), added, err)
+		}
+	}
+}
+
+// await waits until the condition holds, for a while.
+func await(t testing.TB, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not come to that in time")
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
