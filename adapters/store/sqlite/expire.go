@@ -41,7 +41,7 @@ const (
 
 // expire removes events that were accepted before the moment, in microseconds since 1970.
 func (w *writer) expire(before int64) (removed int, err error) {
-	first, _, err := w.integers(selectExpired, before, int64(expireRows))
+	first, err := w.integers(selectExpired, before, int64(expireRows))
 	if err != nil || first[0] == 0 {
 		return 0, err
 	}

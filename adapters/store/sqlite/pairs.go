@@ -35,13 +35,13 @@ const (
 
 func (w *writer) pairedUsers() (users map[string]bool, err error) {
 	users = make(map[string]bool)
-	err = w.query(selectPaired, func(row []driver.Value) error {
+	err = w.query(selectPaired, func(row []driver.Value) (bool, error) {
 		user, ok := row[0].(string)
 		if !ok {
-			return errDriver
+			return false, errDriver
 		}
 		users[user] = true
-		return nil
+		return true, nil
 	})
 	return users, err
 }
@@ -63,7 +63,7 @@ func (w *writer) sample(user string) error {
 	if _, err := w.exec(countSample, user); err != nil {
 		return err
 	}
-	samples, _, err := w.integers(selectSamples, user)
+	samples, err := w.integers(selectSamples, user)
 	if err != nil || samples[0] < w.enough {
 		return err
 	}

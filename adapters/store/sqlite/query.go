@@ -2,7 +2,7 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"math"
 
@@ -48,7 +48,7 @@ type scan struct {
 	snapshot snapshot
 	zones    *store.ZoneTree
 	shape    shape
-	args     []any
+	args     []driver.Value
 
 	begun bool
 	// at is the number of the next event to look at, end that of the last one.
@@ -58,8 +58,8 @@ type scan struct {
 	running bool
 
 	// chunk is what was read and not yet handed over.
-	chunk   []byte
-	events  []place
+	chunk  []byte
+	events []place
 	// yielded is how many events were handed over, last the number of the last one.
 	yielded int
 	last    int64
@@ -128,15 +128,17 @@ func (c *scan) handOver(ctx context.Context, yield func(event []byte) error) (ne
 // fill reads the next chunk; more says whether another may follow.
 func (c *scan) fill(ctx context.Context) (more bool, err error) {
 	c.chunk, c.events = c.chunk[:0], c.events[:0]
-	err = c.snapshot.use(ctx, func(tx *sql.Tx) error {
+	err = c.snapshot.use(ctx, func(conn *connection) error {
 		if !c.begun {
-			if err := c.begin(ctx, tx); err != nil {
+			if err := c.begin(conn); err != nil {
 				return err
 			}
-			c.begun = true
 		}
 		for !c.over() && c.room() > 0 {
-			if err := c.read(ctx, tx); err != nil {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := c.read(conn); err != nil {
 				return err
 			}
 		}

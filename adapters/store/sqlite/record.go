@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/netstreamflow/netstreamflow/application"
-	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 // checkEvery is after how many events Record looks whether its context is done.
@@ -40,7 +39,7 @@ const (
 
 // insert numbers the events that are new, and puts them into the table and the indexes.
 func (w *writer) insert(ctx context.Context, entries []application.Entry) (added int, err error) {
-	next, _, err := w.integers(selectNext)
+	next, err := w.integers(selectNext)
 	if err != nil {
 		return 0, err
 	}
@@ -82,15 +81,7 @@ func (r eventRow) insert(w *writer, seq int64, e application.Entry) (isNew bool,
 	} {
 		r.args[i].Value = v
 	}
-	s, err := w.statement(insertEvent)
-	if err != nil {
-		return false, err
-	}
-	result, err := s.ExecContext(context.Background(), r.args)
-	if err != nil {
-		return false, err
-	}
-	changed, err := result.RowsAffected()
+	changed, err := w.run(context.Background(), insertEvent, r.args)
 	return changed > 0, err
 }
 
@@ -103,23 +94,19 @@ func (w *writer) take(topic string, taken map[int32]int64) error {
 	return nil
 }
 
+const selectPositions = `SELECT partition, next FROM positions WHERE topic = ?1`
+
 // Positions returns what was last recorded of the topic.
 func (s *Store) Positions(ctx context.Context, topic string) (taken map[int32]int64, err error) {
-	rows, err := s.readers.QueryContext(ctx, `SELECT partition, next FROM positions WHERE topic = ?1`, topic)
-	if err != nil {
-		return nil, fmt.Errorf("read positions: %w", failure(ctx, err))
-	}
-	defer func() { _ = rows.Close() }()
 	taken = make(map[int32]int64)
-	for rows.Next() {
-		var partition int32
-		var next int64
-		if err := rows.Scan(&partition, &next); err != nil {
-			return nil, fmt.Errorf("read positions: %w: %w", domain.ErrUnavailable, err)
-		}
-		taken[partition] = next
-	}
-	if err := rows.Err(); err != nil {
+	err = s.readers.with(ctx, func(c *connection) error {
+		return c.query(selectPositions, func(row []driver.Value) (bool, error) {
+			partition, _ := row[0].(int64)
+			taken[int32(partition)], _ = row[1].(int64) //nolint:gosec // it was an int32
+			return true, nil
+		}, topic)
+	})
+	if err != nil {
 		return nil, fmt.Errorf("read positions: %w", failure(ctx, err))
 	}
 	return taken, nil

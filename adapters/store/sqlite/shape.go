@@ -1,10 +1,6 @@
 package sqlite
 
-import (
-	"context"
-	"database/sql"
-	"strings"
-)
+import "strings"
 
 // source is where events are found.
 type source int
@@ -26,8 +22,6 @@ type shape struct {
 	descending bool
 	// seek asks only for the number of the first event, whatever its time.
 	seek bool
-	// other names a statement that is not of this kind.
-	other string
 }
 
 // The parameters of every statement: ?1 and ?2 are the first and the last number, ?3 how many, ?4 the user, ?5 the type, ?6
@@ -76,34 +70,18 @@ func (s shape) tables() string {
 }
 
 const (
-	selectBounds = `SELECT first, (SELECT coalesce(max(seq), 0) FROM events) FROM kept`
-	selectIsPair = `SELECT count(*) FROM users WHERE user_id = ?1 AND paired`
+	selectBounds   = `SELECT first, (SELECT coalesce(max(seq), 0) FROM events) FROM kept`
+	selectIsPaired = `SELECT count(*) FROM users WHERE user_id = ?1 AND paired`
 )
 
-// prepareQueries prepares the statements of all shapes.
-func prepareQueries(ctx context.Context, db *sql.DB) (map[shape]*sql.Stmt, error) {
-	all := make(map[shape]*sql.Stmt)
-	for _, text := range []string{selectBounds, selectIsPair, selectZones} {
-		if err := prepare(ctx, db, all, shape{other: text}, text); err != nil {
-			return all, err
-		}
-	}
+// texts holds the statement of every shape.
+func texts() map[shape]string {
+	all := make(map[shape]string)
 	for from := range sources {
 		for i := range 6 {
 			s := shape{source: from, descending: i%2 == 1, timed: i/2 == 1, seek: i/2 == 2}
-			if err := prepare(ctx, db, all, s, s.text()); err != nil {
-				return all, err
-			}
+			all[s] = s.text()
 		}
 	}
-	return all, nil
-}
-
-func prepare(ctx context.Context, db *sql.DB, all map[shape]*sql.Stmt, s shape, text string) error {
-	stmt, err := db.PrepareContext(ctx, text)
-	if err != nil {
-		return err
-	}
-	all[s] = stmt
-	return nil
+	return all
 }

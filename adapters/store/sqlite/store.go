@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"modernc.org/sqlite"
@@ -19,9 +20,9 @@ type Store struct {
 	path   string
 	writer *writer
 	// readers is a pool of connections that only read.
-	readers *sql.DB
-	event   *sql.Stmt
-	queries map[shape]*sql.Stmt
+	readers *pool
+	// texts are the statements of queries.
+	texts map[shape]string
 	// hold is how long a query may keep one of the readers before it lets go of it.
 	hold time.Duration
 }
@@ -52,7 +53,7 @@ func open(ctx context.Context, rest string, o store.Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, hold: defaultHold}
+	s := &Store{path: path, texts: texts(), hold: defaultHold}
 	if err = s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the store %s: %w", path, err), s.Close())
 	}
@@ -60,35 +61,25 @@ func open(ctx context.Context, rest string, o store.Options) (*Store, error) {
 }
 
 func (s *Store) start(ctx context.Context) (err error) {
-	if err := prepareFile(ctx, s.path); err != nil {
+	if err := prepareFile(ctx, s.path, migrations); err != nil {
 		return err
 	}
 	if s.writer, err = newWriter(s.path); err != nil {
 		return err
 	}
-	connector, err := sqlite.NewConnector(readerDSN(s.path))
-	if err != nil {
-		return err
-	}
-	s.readers = sql.OpenDB(connector)
-	s.readers.SetMaxOpenConns(maxReaders)
-	s.readers.SetMaxIdleConns(maxReaders)
-	if s.event, err = s.readers.PrepareContext(ctx, selectEvent); err != nil {
-		return failure(ctx, err)
-	}
-	s.queries, err = prepareQueries(ctx, s.readers)
-	return failure(ctx, err)
+	s.readers, err = newPool(s.path, maxReaders)
+	return err
 }
 
 // prepareFile migrates the file.
-func prepareFile(ctx context.Context, path string) error {
+func prepareFile(ctx context.Context, path string, files fs.FS) error {
 	connector, err := sqlite.NewConnector(writerDSN(path))
 	if err != nil {
 		return err
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
-	return errors.Join(migrate(ctx, db, migrations), db.Close())
+	return errors.Join(migrate(ctx, db, files), db.Close())
 }
 
 const selectEvent = `SELECT json FROM events WHERE id = ?1`
@@ -96,11 +87,14 @@ const selectEvent = `SELECT json FROM events WHERE id = ?1`
 // Event returns the JSON of the event.
 func (s *Store) Event(ctx context.Context, id domain.UUID) ([]byte, error) {
 	var event []byte
-	err := s.event.QueryRowContext(ctx, id[:]).Scan(&event)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil, fmt.Errorf("event %s: %w", id, domain.ErrNotFound)
-	case err != nil:
+	err := s.readers.with(ctx, func(c *connection) (err error) {
+		var found bool
+		if event, found, err = c.bytes(selectEvent, id[:]); err == nil && !found {
+			err = domain.ErrNotFound
+		}
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("event %s: %w", id, failure(ctx, err))
 	}
 	return event, nil
@@ -109,11 +103,17 @@ func (s *Store) Event(ctx context.Context, id domain.UUID) ([]byte, error) {
 // Volatile returns false.
 func (s *Store) Volatile() bool { return false }
 
-// Ping returns nil when the file can be read, and the last batch could be written.
+// Ping returns nil when the file can be read, and the last transaction did not fail.
 func (s *Store) Ping(ctx context.Context) error {
-	var first int64
-	if err := s.readers.QueryRowContext(ctx, `SELECT first FROM kept`).Scan(&first); err != nil {
+	err := s.readers.with(ctx, func(c *connection) error {
+		_, err := c.integers(`SELECT first FROM kept`)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("read the store: %w", failure(ctx, err))
+	}
+	if fault := s.writer.fault.Load(); fault != nil {
+		return fmt.Errorf("write to the store: %w", *fault)
 	}
 	return nil
 }
@@ -121,14 +121,8 @@ func (s *Store) Ping(ctx context.Context) error {
 // Close releases the file.
 func (s *Store) Close() error {
 	var errs []error
-	for _, stmt := range s.queries {
-		errs = append(errs, stmt.Close())
-	}
-	if s.event != nil {
-		errs = append(errs, s.event.Close())
-	}
 	if s.readers != nil {
-		errs = append(errs, s.readers.Close())
+		errs = append(errs, s.readers.close())
 	}
 	if s.writer != nil {
 		errs = append(errs, s.writer.close())

@@ -1,7 +1,10 @@
 package sqlite
 
 import (
+	"os"
+	"slices"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -22,14 +25,26 @@ func openIn(t testing.TB, folder string) *Store {
 	return s
 }
 
+// memoryFolder returns a new folder that is kept in memory, if there is a place for that: the suite waits for thousands of
+// records, and the disk is tried by other tests.
+func memoryFolder(t testing.TB) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("/dev/shm", "netstreamflow")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	return folder
+}
+
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) application.Store { return openIn(t, t.TempDir()) })
+	storetest.Run(t, func(t *testing.T) application.Store { return openIn(t, memoryFolder(t)) })
 }
 
 // TestManyEventsOfAUser has all users in the table pairs after a few events.
 func TestManyEventsOfAUser(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) application.Store {
-		s := openIn(t, t.TempDir())
+		s := openIn(t, memoryFolder(t))
 		s.writer.sampling = sampling{every: 1, enough: 4}
 		return s
 	})
@@ -44,4 +59,33 @@ func TestDurable(t *testing.T) {
 
 func BenchmarkStore(b *testing.B) {
 	storetest.Bench(b, func(b *testing.B) application.Store { return openIn(b, b.TempDir()) })
+}
+
+func closeIt(t testing.TB, s *Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// record stores entries that are all new.
+func record(t testing.TB, s *Store, entries ...application.Entry) {
+	t.Helper()
+	for batch := range slices.Chunk(entries, 2000) {
+		if added, err := s.Record(t.Context(), application.Batch{Topic: "events", Entries: batch}); added != len(batch) || err != nil {
+			t.Fatalf("Record of %d: %d, %v", len(batch), added, err)
+		}
+	}
+}
+
+// await waits until the condition holds, for a while.
+func await(t testing.TB, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not come to that in time")
+		}
+		time.Sleep(time.Millisecond)
+	}
 }

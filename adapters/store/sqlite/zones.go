@@ -1,11 +1,6 @@
 package sqlite
 
 import (
-	"context"
-	"database/sql"
-	"database/sql/driver"
-	"errors"
-
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 )
 
@@ -52,11 +47,8 @@ func (z *zoneWriter) node(level int, number int64) (*zoneNode, error) {
 		return nil, err
 	}
 	node := &zoneNode{number: number}
-	err := z.w.query(selectZones, func(row []driver.Value) (err error) {
-		text, _ := row[0].([]byte)
-		node.zones, err = store.ParseZones(text)
-		return err
-	}, int64(level), number)
+	zones, err := loadZones(z.w.connection, level, number)
+	node.zones = zones
 	z.nodes[level] = node
 	return node, err
 }
@@ -80,13 +72,8 @@ func (z *zoneWriter) flush() error {
 	return nil
 }
 
-// loadZones reads a node for a query.
-func loadZones(ctx context.Context, tx *sql.Tx, stmt *sql.Stmt, level int, number int64) ([]store.Zone, error) {
-	var text []byte
-	err := tx.StmtContext(ctx, stmt).QueryRowContext(ctx, level, number).Scan(&text)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
+func loadZones(c *connection, level int, number int64) ([]store.Zone, error) {
+	text, _, err := c.bytes(selectZones, int64(level), number)
 	if err != nil {
 		return nil, err
 	}
