@@ -106,7 +106,7 @@ func (c *Config) settings() []*setting {
 		{name: "listen", usage: "HTTP `address`; port 0 picks a free port", value: text(&c.Listen, checkAddress)},
 		{name: "broker", usage: "broker `URL`: memory:, kafka://host:port,… or confluent://host:port,…", value: text(&c.Broker, checkURL), redact: redactURL},
 		{name: "broker-password", usage: "`password` of the user name in the broker URL", value: text(&c.BrokerPassword, nil), secret: true},
-		{name: "store", usage: "store `URL`: memory:", value: text(&c.Store, checkURL), redact: redactURL},
+		{name: "store", usage: "store `URL`: memory: or sqlite:[PATH]", value: text(&c.Store, checkURL), redact: redactURL},
 		{name: "store-password", usage: "`password` of the user name in the store URL", value: text(&c.StorePassword, nil), secret: true},
 		{name: "sync", usage: "`when` the embedded log syncs its file: always, before it acknowledges, or interval, each second, which may lose a second of acknowledged events when the machine fails", value: choice(&c.Sync, syncAlways, syncInterval)},
 		{name: "data-dir", usage: "`folder` in which embedded brokers and stores keep their files", value: text(&c.DataDir, checkNotEmpty)},
