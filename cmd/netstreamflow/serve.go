@@ -31,7 +31,9 @@ Brokers:
     ?tls=true&ca-file=PATH          parameters of both: TLS, with the CA to trust
     ?sasl=SCRAM-SHA-512&username=U  PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; the password is --broker-password
 Stores:
-  memory:                           in this process, rebuilt from the log at every start`,
+  memory:                           in this process, rebuilt from the log at every start
+  sqlite:                           the file events.db under --data-dir
+  sqlite:PATH                       another file`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.Load(cmd.Flags(), environ); err != nil {
