@@ -73,36 +73,48 @@ var beginnings = map[string]struct {
 
 func TestMemberBegins(t *testing.T) {
 	t.Parallel()
+	both(t, func(t *testing.T, addresses []string) { testMemberBegins(t, addresses, "") })
+}
+
+func TestWatermillSubscriberBegins(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, addresses []string) {
-		o := options()
-		b := open(t, addresses, "", o)
-		publish(t, b, o.Topic, keyed("key", 10, 1)...)
-		if err := admin(t, addresses).DeleteRecords(o.Topic, map[int32]int64{0: 2}); err != nil {
-			t.Fatal(err)
-		}
-		for name, test := range beginnings {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				b := open(t, addresses, "", o)
-				group := "group-" + watermill.NewShortUUID()
-				if test.group != none {
-					commit(t, addresses, o.Topic, group, test.group)
-				}
-				messages, subscriber := subscribeTo(t, b, group, o.Topic, test.withStart, test.start)
-				for offset := test.want; offset < 10; offset++ {
-					msg := next(t, messages)
-					if got := origin(t, msg).Offset; got != offset {
-						t.Fatalf("got offset %d, want %d", got, offset)
-					}
-					msg.Ack()
-				}
-				if err := subscriber.Close(); err != nil {
-					t.Fatal(err)
-				}
-				wantPlaces(t, b, o.Topic, group, map[int32]int64{0: 10})
-			})
-		}
+		testMemberBegins(t, addresses, "subscriber=watermill")
+		testReplayBegins(t, addresses, "subscriber=watermill")
 	})
+}
+
+func testMemberBegins(t *testing.T, addresses []string, query string) {
+	o := options()
+	b := open(t, addresses, query, o)
+	publish(t, b, o.Topic, keyed("key", 10, 1)...)
+	if err := admin(t, addresses).DeleteRecords(o.Topic, map[int32]int64{0: 2}); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range beginnings {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, addresses, query, o)
+			group := "group-" + watermill.NewShortUUID()
+			if test.group != none {
+				commit(t, addresses, o.Topic, group, test.group)
+			}
+			messages, subscriber := subscribeTo(t, b, group, o.Topic, test.withStart, test.start)
+			for offset := test.want; offset < 10; offset++ {
+				msg := next(t, messages)
+				if got := origin(t, msg).Offset; got != offset {
+					t.Fatalf("got offset %d, want %d", got, offset)
+				}
+				msg.Ack()
+			}
+			if err := subscriber.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if query == "" { // watermill-kafka may forget an ack just before Close
+				wantPlaces(t, b, o.Topic, group, map[int32]int64{0: 10})
+			}
+		})
+	}
 }
 
 func subscribeTo(
@@ -130,20 +142,22 @@ func wantPlaces(t *testing.T, b broker.Broker, topic, group string, want map[int
 
 func TestReplayBegins(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, addresses []string) {
-		o := options()
-		b := open(t, addresses, "", o)
-		publish(t, b, o.Topic, keyed("key", 10, 1)...)
-		if err := admin(t, addresses).DeleteRecords(o.Topic, map[int32]int64{0: 2}); err != nil {
-			t.Fatal(err)
+	both(t, func(t *testing.T, addresses []string) { testReplayBegins(t, addresses, "") })
+}
+
+func testReplayBegins(t *testing.T, addresses []string, query string) {
+	o := options()
+	b := open(t, addresses, query, o)
+	publish(t, b, o.Topic, keyed("key", 10, 1)...)
+	if err := admin(t, addresses).DeleteRecords(o.Topic, map[int32]int64{0: 2}); err != nil {
+		t.Fatal(err)
+	}
+	for start, want := range map[int64]int64{none: 2, 1: 2, 2: 2, 4: 4, 9: 9, 20: 2} {
+		messages, _ := subscribeTo(t, b, "", o.Topic, true, start)
+		if got := origin(t, next(t, messages)).Offset; got != want {
+			t.Errorf("start %d: began with offset %d, want %d", start, got, want)
 		}
-		for start, want := range map[int64]int64{none: 2, 1: 2, 2: 2, 4: 4, 9: 9, 20: 2} {
-			messages, _ := subscribeTo(t, b, "", o.Topic, true, start)
-			if got := origin(t, next(t, messages)).Offset; got != want {
-				t.Errorf("start %d: began with offset %d, want %d", start, got, want)
-			}
-		}
-	})
+	}
 }
 
 // TestReceiverIsAway has the receiver not tell its places for a while: nothing comes, and then what it lacks.

@@ -74,6 +74,9 @@ func (b *Broker) SubscriberFrom(group string, start broker.Start) (message.Subsc
 }
 
 func (b *Broker) subscriber(group string, start broker.Start) message.Subscriber {
+	if b.settings.Subscriber == broker.WatermillSubscriber {
+		return newPlain(b, group, start)
+	}
 	return newSubscriber(b, group, start)
 }
 

@@ -40,7 +40,7 @@ func newMember(sub subscription, group string) (*member, error) {
 
 func (m *member) read(ctx context.Context) {
 	m.whole = ctx
-	defer m.cutAfter(ctx)()
+	defer cutAfter(ctx, m.link)()
 	var errors sync.WaitGroup
 	errors.Go(func() {
 		for err := range m.group.Errors() {
@@ -71,28 +71,6 @@ func (m *member) participate(ctx context.Context) {
 		if short > tolerated {
 			sleep(ctx, pause(short-tolerated))
 		}
-	}
-}
-
-// cutAfter has all calls end some time after ctx; the returned function says that they have ended.
-func (m *member) cutAfter(ctx context.Context) (ended func()) {
-	done := make(chan struct{})
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		select {
-		case <-ctx.Done():
-		case <-done:
-			return
-		}
-		select {
-		case <-time.After(closeGrace):
-		case <-done:
-		}
-		m.link.cut()
-	})
-	return func() {
-		close(done)
-		watch.Wait()
 	}
 }
 
