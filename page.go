@@ -37,6 +37,7 @@ Both ` + "`kafka://`" + ` and ` + "`confluent://`" + ` take a list of brokers, `
 | ` + "`username=NAME`" + ` | the user of SASL |
 | ` + "`client-id=NAME`" + ` | how this client names itself, ` + "`netstreamflow`" + ` if not given |
 | ` + "`in-flight=N`" + ` | how many records of one partition may be delivered and not yet acked |
+| ` + "`subscriber=NAME`" + ` | ` + "`ahead`" + `, which delivers ahead of acks, or ` + "`watermill`" + `, watermill-kafka's own, which has one record of a partition in hand and is much slower (` + "`kafka://`" + ` only) |
 `
 
 var backquoted = regexp.MustCompile("`([^`]*)`")

@@ -27,6 +27,8 @@ type Delivery struct {
 	// turn holds a token while a message is offered, and from a nack to the ack that follows it.
 	turn    chan struct{}
 	settled chan struct{}
+	// gap says, once settled, that what was delivered last is not acked.
+	gap bool
 }
 
 type inFlight struct {
@@ -95,6 +97,23 @@ func (d *Delivery) offer(ctx context.Context, f inFlight) error {
 func (d *Delivery) Drain() {
 	close(d.inFlight)
 	<-d.settled
+	if !d.gap {
+		d.settleLate()
+	}
+}
+
+// settleLate follows the acks of what the receiver took just as the context ended.
+func (d *Delivery) settleLate() {
+	next, told := int64(0), true
+	for f := range d.inFlight {
+		if !isAcked(f.msg) {
+			break
+		}
+		next, told = f.offset+1, false
+	}
+	if !told {
+		d.acked(next)
+	}
 }
 
 // settle follows the acks in order.
@@ -117,6 +136,7 @@ func (d *Delivery) settle(ctx context.Context) {
 		if !isAcked(f.msg) {
 			tell()
 			if !d.await(ctx, f) {
+				d.gap = true
 				return
 			}
 		}

@@ -352,3 +352,29 @@ func BenchmarkDelivery(b *testing.B) {
 	d.Drain()
 	close(out)
 }
+
+// TestAckJustBeforeTheEnd ends the delivery as soon as a message is acked, which its own goroutine may see first.
+func TestAckJustBeforeTheEnd(t *testing.T) {
+	for range 200 {
+		ctx, end := context.WithCancel(t.Context())
+		out, told := make(chan *message.Message), make(chan int64, 1)
+		d := broker.NewDelivery(ctx, out, 10, func(next int64) { told <- next })
+		go func() {
+			msg := <-out
+			msg.Ack()
+			end()
+		}()
+		if err := d.Deliver(ctx, message.NewMessage("", nil), 7); err != nil {
+			t.Fatal(err)
+		}
+		d.Drain()
+		select {
+		case next := <-told:
+			if next != 8 {
+				t.Fatalf("told %d, want 8", next)
+			}
+		default:
+			t.Fatal("the ack is forgotten")
+		}
+	}
+}

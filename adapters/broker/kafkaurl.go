@@ -23,6 +23,9 @@ type KafkaURL struct {
 	ClientID string
 	// InFlight is how many messages of one partition are delivered ahead of their acks (in-flight).
 	InFlight int
+	// Subscriber names the one to receive with (subscriber): [AheadSubscriber], [WatermillSubscriber], or "" where the URL does
+	// not say, which is the first.
+	Subscriber string
 	// TLS says that connections are encrypted (tls). CAFile holds the certificates that are trusted instead of the system's
 	// (ca-file), CertFile and KeyFile the client's own (cert-file, key-file), all in PEM. ServerName is the name in the servers'
 	// certificates where it is not that of the address (tls-server-name).
@@ -43,12 +46,19 @@ const (
 	maxInFlight      = 100_000
 )
 
+// The subscribers to choose from: the driver's own, which delivers ahead of acks, and watermill-kafka's, which waits for each.
+const (
+	AheadSubscriber     = "ahead"
+	WatermillSubscriber = "watermill"
+)
+
 var saslMechanisms = []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}
 
 // kafkaParameters says how each parameter of the URL is read; the error tells what is allowed.
 var kafkaParameters = map[string]func(k *KafkaURL, value string) (allowed string){
 	"client-id":       func(k *KafkaURL, v string) string { return setText(&k.ClientID, v) },
 	"in-flight":       setInFlight,
+	"subscriber":      setSubscriber,
 	"tls":             setTLS,
 	"ca-file":         func(k *KafkaURL, v string) string { return setText(&k.CAFile, v) },
 	"cert-file":       func(k *KafkaURL, v string) string { return setText(&k.CertFile, v) },
@@ -145,6 +155,14 @@ func setInFlight(k *KafkaURL, value string) (allowed string) {
 		return fmt.Sprintf("1 to %d are", maxInFlight)
 	}
 	k.InFlight = n
+	return ""
+}
+
+func setSubscriber(k *KafkaURL, value string) (allowed string) {
+	if value != AheadSubscriber && value != WatermillSubscriber {
+		return AheadSubscriber + " and " + WatermillSubscriber + " are"
+	}
+	k.Subscriber = value
 	return ""
 }
 

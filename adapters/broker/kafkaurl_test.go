@@ -32,15 +32,17 @@ func TestParseKafkaURL(t *testing.T) {
 		return k
 	}
 	for raw, want := range map[string]broker.KafkaURL{
-		"kafka://h":              with(func(k *broker.KafkaURL) { k.Brokers = []string{"h:9092"} }),
-		"kafka://h/":             with(func(k *broker.KafkaURL) { k.Brokers = []string{"h:9092"} }),
-		"kafka://h1:1,h2:2":      with(func(k *broker.KafkaURL) { k.Brokers = []string{"h1:1", "h2:2"} }),
-		"kafka://h1,h2:9093":     with(func(k *broker.KafkaURL) { k.Brokers = []string{"h1:9092", "h2:9093"} }),
-		"confluent://[::1]":      with(func(k *broker.KafkaURL) { k.Brokers = []string{"[::1]:9092"} }),
-		"confluent://[::1]:1":    with(func(k *broker.KafkaURL) { k.Brokers = []string{"[::1]:1"} }),
-		"kafka://h?client-id=me": with(func(k *broker.KafkaURL) { k.Brokers, k.ClientID = []string{"h:9092"}, "me" }),
-		"kafka://h?in-flight=1":  with(func(k *broker.KafkaURL) { k.Brokers, k.InFlight = []string{"h:9092"}, 1 }),
-		"kafka://h?tls=false":    with(func(k *broker.KafkaURL) { k.Brokers = []string{"h:9092"} }),
+		"kafka://h":                      with(func(k *broker.KafkaURL) { k.Brokers = []string{"h:9092"} }),
+		"kafka://h/":                     with(func(k *broker.KafkaURL) { k.Brokers = []string{"h:9092"} }),
+		"kafka://h1:1,h2:2":              with(func(k *broker.KafkaURL) { k.Brokers = []string{"h1:1", "h2:2"} }),
+		"kafka://h1,h2:9093":             with(func(k *broker.KafkaURL) { k.Brokers = []string{"h1:9092", "h2:9093"} }),
+		"confluent://[::1]":              with(func(k *broker.KafkaURL) { k.Brokers = []string{"[::1]:9092"} }),
+		"confluent://[::1]:1":            with(func(k *broker.KafkaURL) { k.Brokers = []string{"[::1]:1"} }),
+		"kafka://h?client-id=me":         with(func(k *broker.KafkaURL) { k.Brokers, k.ClientID = []string{"h:9092"}, "me" }),
+		"kafka://h?in-flight=1":          with(func(k *broker.KafkaURL) { k.Brokers, k.InFlight = []string{"h:9092"}, 1 }),
+		"kafka://h?subscriber=watermill": with(func(k *broker.KafkaURL) { k.Brokers, k.Subscriber = []string{"h:9092"}, "watermill" }),
+		"kafka://h?subscriber=ahead":     with(func(k *broker.KafkaURL) { k.Brokers, k.Subscriber = []string{"h:9092"}, "ahead" }),
+		"kafka://h?tls=false":            with(func(k *broker.KafkaURL) { k.Brokers = []string{"h:9092"} }),
 		"kafka://h?tls=true&ca-file=a&cert-file=b&key-file=c&tls-server-name=d": with(func(k *broker.KafkaURL) {
 			k.Brokers, k.TLS, k.CAFile, k.CertFile, k.KeyFile, k.ServerName = []string{"h:9092"}, true, "a", "b", "c", "d"
 		}),

@@ -4,11 +4,13 @@ package confluent
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/application"
 )
 
@@ -147,4 +149,76 @@ func (a *admin) offsets(
 		return nil
 	})
 	return offsets, err
+}
+
+// offsetsAt tells where records of the time or later begin.
+func (a *admin) offsetsAt(ctx context.Context, topic string, at time.Time) (map[int32]int64, error) {
+	partitions, err := a.partitions(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	// Asked first, so that no record which comes meanwhile is passed over.
+	next, err := a.offsets(ctx, topic, partitions, kafka.LatestOffsetSpec)
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.offsets(ctx, topic, partitions, kafka.NewOffsetSpecForTimestamp(broker.KafkaTime(at)))
+	if err != nil {
+		return nil, err
+	}
+	for partition, offset := range found {
+		if offset < 0 {
+			found[partition] = next[partition]
+		}
+	}
+	return found, nil
+}
+
+// places tells what the group has committed. librdkafka's answer has no partition where the group's coordinator has told of
+// an error, and confluent-kafka-go does not show that.
+func (a *admin) places(ctx context.Context, topic, group string) (map[int32]int64, error) {
+	partitions, err := a.partitions(ctx, topic)
+	if isUnknownTopic(err) {
+		return map[int32]int64{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	asked := kafka.ConsumerGroupTopicPartitions{Group: group}
+	for _, p := range partitions {
+		n := int32(p.Partition) //nolint:gosec // Kafka's are 32 bits
+		asked.Partitions = append(asked.Partitions, kafka.TopicPartition{Topic: &topic, Partition: n})
+	}
+	var answer []kafka.TopicPartition
+	err = a.ask(ctx, func(c *kafka.AdminClient, timeout kafka.AdminOptionRequestTimeout) error {
+		result, err := c.ListConsumerGroupOffsets(ctx, []kafka.ConsumerGroupTopicPartitions{asked}, timeout)
+		if err == nil && len(result.ConsumerGroupsTopicPartitions) > 0 {
+			answer = result.ConsumerGroupsTopicPartitions[0].Partitions
+		}
+		return err
+	})
+	if code(err) == kafka.ErrGroupIDNotFound {
+		return map[int32]int64{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return committedOf(answer, len(partitions))
+}
+
+// committedOf reads the answer to a question for the places in n partitions.
+func committedOf(answer []kafka.TopicPartition, n int) (map[int32]int64, error) {
+	if len(answer) < n {
+		return nil, fmt.Errorf("there is an answer for %d of %d partitions", len(answer), n)
+	}
+	places := make(map[int32]int64, n)
+	for _, p := range answer {
+		if p.Error != nil {
+			return nil, p.Error
+		}
+		if p.Offset >= 0 {
+			places[p.Partition] = int64(p.Offset)
+		}
+	}
+	return places, nil
 }

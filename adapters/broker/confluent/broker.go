@@ -21,7 +21,8 @@ import (
 // flushTimeout is how long Close waits for what nobody waits for any more.
 const flushTimeout = 5 * time.Second
 
-// Broker is a Kafka cluster. It implements [broker.Broker], [broker.Pinger], [broker.Bounder] and [broker.Laned].
+// Broker is a Kafka cluster. It implements [broker.Broker], [broker.Pinger], [broker.Bounder],
+// [broker.Resumer], [broker.Seeker], [broker.Placer] and [broker.Laned].
 type Broker struct {
 	options  broker.Options
 	inFlight int
@@ -104,12 +105,17 @@ func (b *Broker) Publisher() message.Publisher { return b.publisher }
 
 // Subscriber implements [broker.Broker].
 func (b *Broker) Subscriber(group string) (message.Subscriber, error) {
+	return b.SubscriberFrom(group, nil)
+}
+
+// SubscriberFrom implements [broker.Resumer].
+func (b *Broker) SubscriberFrom(group string, start broker.Start) (message.Subscriber, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return nil, errClosed
 	}
-	s := newSubscriber(b, group)
+	s := newSubscriber(b, group, start)
 	b.subscribers = append(b.subscribers, s)
 	return s, nil
 }
@@ -126,6 +132,21 @@ func (b *Broker) Bounds(ctx context.Context, topic string) (map[int32]applicatio
 	}
 	bounds, err := b.admin.bounds(ctx, topic)
 	return bounds, unavailable("ask for the ends of topic "+topic, err)
+}
+
+// OffsetsAt implements [broker.Seeker]. A topic that is missing is made first.
+func (b *Broker) OffsetsAt(ctx context.Context, topic string, at time.Time) (map[int32]int64, error) {
+	if err := b.topics.ensure(ctx, topic); err != nil {
+		return nil, err
+	}
+	offsets, err := b.admin.offsetsAt(ctx, topic, at)
+	return offsets, unavailable("ask for the offsets of topic "+topic, err)
+}
+
+// Places implements [broker.Placer].
+func (b *Broker) Places(ctx context.Context, topic, group string) (map[int32]int64, error) {
+	places, err := b.admin.places(ctx, topic, group)
+	return places, unavailable("ask for the places of group "+group, err)
 }
 
 // Lanes implements [broker.Laned].

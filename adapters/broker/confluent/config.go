@@ -37,6 +37,9 @@ func common(k broker.KafkaURL, logs chan kafka.LogEvent) (kafka.ConfigMap, error
 	if k.ServerName != "" {
 		return nil, domain.Invalid("", "has tls-server-name, which librdkafka cannot follow: leave it out, or use kafka://")
 	}
+	if k.Subscriber != "" {
+		return nil, domain.Invalid("", "has subscriber, which this driver has no choice of: leave it out, or use kafka://")
+	}
 	if _, err := k.TLSConfig(); err != nil {
 		return nil, err // says more of a bad file than librdkafka does
 	}

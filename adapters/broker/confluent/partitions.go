@@ -24,16 +24,51 @@ func (s *subscription) rebalance(c *kafka.Consumer, event kafka.Event) (err erro
 	return err
 }
 
+// assigned takes the partitions, but begins with none of them before it is known where: that takes longer than librdkafka
+// should wait.
 func (s *subscription) assigned(c *kafka.Consumer, partitions []kafka.TopicPartition) error {
 	s.broker.logger.Info("partitions assigned", "topic", s.topic, "group", s.group, "partitions", numbers(partitions))
-	if err := c.Assign(partitions); err != nil || len(partitions) == 0 {
+	if err := c.Assign([]kafka.TopicPartition{}); err != nil {
 		return err
 	}
-	if s.ctx.Err() == nil {
-		s.open(numbers(partitions))
+	s.forget()
+	var searching context.Context
+	searching, s.forget = context.WithCancel(s.ctx)
+	if len(partitions) > 0 && s.ctx.Err() == nil {
+		s.watching.Go(func() { s.search(searching, numbers(partitions)) })
 	}
+	return nil
+}
+
+// take begins with the partitions that search has found the beginnings of.
+func (s *subscription) take() {
+	select {
+	case b := <-s.ready:
+		if b.ctx.Err() != nil {
+			return // they have been revoked
+		}
+		if err := s.assign(b.partitions); err != nil {
+			s.complain(fmt.Errorf("begin partitions: %w", err))
+			s.watching.Go(func() { s.search(b.ctx, numbers(b.partitions)) })
+		}
+	default:
+	}
+}
+
+func (s *subscription) assign(partitions []kafka.TopicPartition) error {
+	assign := s.consumer.Assign
+	if s.group == "" {
+		assign = s.consumer.IncrementalAssign
+	}
+	if err := assign(partitions); err != nil {
+		return unavailable("assign the partitions of topic "+s.topic, err)
+	}
+	s.open(numbers(partitions))
 	// librdkafka remembers a pause from an earlier assignment.
-	return c.Resume(partitions)
+	if err := s.consumer.Resume(partitions); err != nil {
+		s.complain(fmt.Errorf("resume partitions: %w", err))
+	}
+	return nil
 }
 
 // revoked lets the receiver finish what it has, unless another member may have it already. The stored places are
@@ -41,6 +76,7 @@ func (s *subscription) assigned(c *kafka.Consumer, partitions []kafka.TopicParti
 func (s *subscription) revoked(c *kafka.Consumer, partitions []int32) error {
 	lost := c.AssignmentLost()
 	s.broker.logger.Info("partitions revoked", "topic", s.topic, "group", s.group, "partitions", partitions, "lost", lost)
+	s.forget()
 	patience, cancel := context.WithTimeout(s.ctx, revokeTimeout)
 	defer cancel()
 	if lost {
@@ -70,16 +106,18 @@ func (s *subscription) count(ctx context.Context) (int32, error) {
 	return int32(len(partitions)), nil //nolint:gosec // Kafka's partitions are 32 bits
 }
 
-// add assigns the partitions from first to the one before next to a subscription without a group.
-func (s *subscription) add(first, next int32) error {
-	var partitions []kafka.TopicPartition
-	for n := first; n < next; n++ {
-		partitions = append(partitions, kafka.TopicPartition{Topic: &s.topic, Partition: n, Offset: kafka.OffsetBeginning})
+// add assigns the partitions from the last known one to the one before next to a subscription without a group.
+func (s *subscription) add(next int32) error {
+	var partitions []int32
+	for n := s.known; n < next; n++ {
+		partitions = append(partitions, n)
 	}
-	if err := s.consumer.IncrementalAssign(partitions); err != nil {
-		return unavailable("assign the partitions of topic "+s.topic, err)
+	if s.from != nil {
+		s.watching.Go(func() { s.search(s.ctx, partitions) })
+	} else if err := s.assign(s.named(partitions)); err != nil {
+		return err
 	}
-	s.open(numbers(partitions))
+	s.known = next
 	return nil
 }
 
@@ -87,11 +125,10 @@ func (s *subscription) add(first, next int32) error {
 func (s *subscription) grow() {
 	select {
 	case next := <-s.found:
-		first := int32(len(s.lanes)) //nolint:gosec // Kafka's partitions are 32 bits
-		if next <= first {
+		if next <= s.known {
 			return
 		}
-		if err := s.add(first, next); err != nil {
+		if err := s.add(next); err != nil {
 			s.broker.logger.Warn("new partitions could not be assigned", "topic", s.topic, "error", err)
 		}
 	default:

@@ -48,7 +48,7 @@ func (s *subscription) join() error {
 	return nil
 }
 
-// replay assigns all partitions to the consumer, from their first records. librdkafka wants a group even so: one that
+// replay assigns all partitions to the consumer, from their first records or where the receiver stands. librdkafka wants a group even so: one that
 // nobody else is in, and where nothing is committed.
 func (s *subscription) replay(ctx context.Context) error {
 	n, err := s.count(ctx)
@@ -59,7 +59,7 @@ func (s *subscription) replay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.add(0, n); err != nil {
+	if err := s.add(n); err != nil {
 		s.leave()
 		return err
 	}

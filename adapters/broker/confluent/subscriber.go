@@ -9,6 +9,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -16,6 +17,7 @@ import (
 type subscriber struct {
 	broker *Broker
 	group  string
+	start  broker.Start
 	// ctx ends when the subscriber is closed.
 	ctx    context.Context //nolint:containedctx // the subscriber is what the context is the life of
 	cancel context.CancelFunc
@@ -25,8 +27,8 @@ type subscriber struct {
 	running sync.WaitGroup
 }
 
-func newSubscriber(b *Broker, group string) *subscriber {
-	s := &subscriber{broker: b, group: group}
+func newSubscriber(b *Broker, group string, start broker.Start) *subscriber {
+	s := &subscriber{broker: b, group: group, start: start}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -37,7 +39,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
-	sub := newSubscription(ctx, s.broker, s.group, topic)
+	sub := newSubscription(ctx, s.broker, s.group, s.start, topic)
 	stop := context.AfterFunc(s.ctx, sub.end) //nolint:contextcheck // a subscription ends with its subscriber too
 	if err := sub.start(); err != nil {
 		stop()

@@ -11,6 +11,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
 )
 
 const (
@@ -36,13 +38,20 @@ var connectionErrors = []kafka.ErrorCode{kafka.ErrTransport, kafka.ErrAllBrokers
 type subscription struct {
 	broker *Broker
 	// group is "" where the subscription reads all partitions by itself.
-	group    string
+	group string
+	// from is nil where the receiver has no places of its own.
+	from     broker.Start
 	topic    string
 	out      chan *message.Message
 	ctx      context.Context //nolint:containedctx // the subscription is what the context is the life of
 	end      context.CancelFunc
 	consumer *kafka.Consumer
 	lanes    map[int32]*lane
+	// ready brings the beginnings of partitions; forget ends the search for those of a group.
+	ready  chan beginning
+	forget context.CancelFunc
+	// known is how many partitions a subscription without a group has, or searches the beginnings of.
+	known int32
 	// found brings to a subscription without a group how many partitions there are.
 	found    chan int32
 	watching sync.WaitGroup
@@ -50,10 +59,11 @@ type subscription struct {
 	complained map[kafka.ErrorCode]time.Time
 }
 
-func newSubscription(ctx context.Context, b *Broker, group, topic string) *subscription {
+func newSubscription(ctx context.Context, b *Broker, group string, from broker.Start, topic string) *subscription {
 	s := &subscription{
-		broker: b, group: group, topic: topic, out: make(chan *message.Message),
-		lanes: map[int32]*lane{}, found: make(chan int32), complained: map[kafka.ErrorCode]time.Time{},
+		broker: b, group: group, from: from, topic: topic, out: make(chan *message.Message),
+		lanes: map[int32]*lane{}, ready: make(chan beginning), forget: func() {}, found: make(chan int32),
+		complained: map[kafka.ErrorCode]time.Time{},
 	}
 	s.ctx, s.end = context.WithCancel(ctx)
 	return s
@@ -64,6 +74,7 @@ func (s *subscription) run() {
 	defer s.end()
 	for s.ctx.Err() == nil {
 		s.grow()
+		s.take()
 		s.handle(s.consumer.Poll(millis(s.wait())))
 		s.resume()
 	}

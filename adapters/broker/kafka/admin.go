@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/IBM/sarama"
 
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/application"
 )
 
@@ -21,27 +23,52 @@ func (b *Broker) Ping(ctx context.Context) error {
 	})
 }
 
-const boundsAttempts = 5
-
 // Bounds implements [broker.Bounder].
 func (b *Broker) Bounds(ctx context.Context, topic string) (map[int32]application.Bounds, error) {
-	var bounds map[int32]application.Bounds
-	err := b.await(ctx, func() error {
-		found, err := b.bounds(topic)
-		for n := 1; err != nil && n < boundsAttempts && ctx.Err() == nil; n++ {
-			sleep(ctx, pause(n)) // the leaders may be moving
-			_ = b.client.RefreshMetadata(topic)
-			found, err = b.bounds(topic)
+	return ask(ctx, b, "bounds of "+topic, b.leaders(topic), func() (map[int32]application.Bounds, error) {
+		return b.bounds(topic)
+	})
+}
+
+// OffsetsAt implements [broker.Seeker].
+func (b *Broker) OffsetsAt(ctx context.Context, topic string, at time.Time) (map[int32]int64, error) {
+	return ask(ctx, b, "offsets of "+topic, b.leaders(topic), func() (map[int32]int64, error) {
+		return b.offsetsAt(topic, at)
+	})
+}
+
+// Places implements [broker.Placer].
+func (b *Broker) Places(ctx context.Context, topic, group string) (map[int32]int64, error) {
+	coordinator := func() { _ = b.client.RefreshCoordinator(group) }
+	return ask(ctx, b, "places of group "+group, coordinator, func() (map[int32]int64, error) {
+		return b.places(topic, group)
+	})
+}
+
+// leaders looks up the leaders of the topic's partitions, which may be moving.
+func (b *Broker) leaders(topic string) (refresh func()) {
+	return func() { _ = b.client.RefreshMetadata(topic) }
+}
+
+const askAttempts = 5
+
+// ask returns what do does, which is tried again after a pause and refresh while it fails, or the error of ctx.
+func ask[T any](ctx context.Context, b *Broker, what string, refresh func(), do func() (T, error)) (answer T, err error) {
+	found := make(chan T, 1)
+	err = b.await(ctx, func() error {
+		value, err := do()
+		for n := 1; err != nil && n < askAttempts && ctx.Err() == nil; n++ {
+			sleep(ctx, pause(n))
+			refresh()
+			value, err = do()
 		}
-		if err == nil {
-			bounds = found
-		}
+		found <- value
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("bounds of %s: %w", topic, err)
+		return answer, fmt.Errorf("%s: %w", what, err)
 	}
-	return bounds, nil
+	return <-found, nil
 }
 
 func (b *Broker) bounds(topic string) (map[int32]application.Bounds, error) {
@@ -95,4 +122,51 @@ func (b *Broker) offsets(topic string, at int64) (map[int32]int64, error) {
 		}
 	}
 	return offsets, nil
+}
+
+func (b *Broker) offsetsAt(topic string, at time.Time) (map[int32]int64, error) {
+	if _, err := b.topics.ensure(b.client, topic); err != nil {
+		return nil, err
+	}
+	// Asked first, so that no record which comes meanwhile is passed over.
+	next, err := b.offsets(topic, sarama.OffsetNewest)
+	if err != nil {
+		return nil, err
+	}
+	found, err := b.offsets(topic, broker.KafkaTime(at))
+	if err != nil {
+		return nil, err
+	}
+	for partition, offset := range found {
+		if offset < 0 {
+			found[partition] = next[partition]
+		}
+	}
+	return found, nil
+}
+
+// places asks the group's coordinator.
+func (b *Broker) places(topic, group string) (map[int32]int64, error) {
+	coordinator, err := b.client.Coordinator(group)
+	if err != nil {
+		return nil, err
+	}
+	response, err := coordinator.FetchOffset(sarama.NewOffsetFetchRequest(b.client.Config().Version, group, nil))
+	if err != nil {
+		_ = coordinator.Close() // it is opened again when it is next used
+		return nil, err
+	}
+	if err := response.GroupError(); err != sarama.ErrNoError && err != sarama.ErrGroupIDNotFound {
+		return nil, err
+	}
+	places := make(map[int32]int64, len(response.Blocks[topic]))
+	for p, block := range response.Blocks[topic] {
+		if block.Err != sarama.ErrNoError {
+			return nil, block.Err
+		}
+		if block.Offset >= 0 {
+			places[p] = block.Offset
+		}
+	}
+	return places, nil
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
-// Broker is the open broker. It implements [broker.Broker], [broker.Pinger], [broker.Bounder] and [broker.Laned].
+// Broker is the open broker. It implements [broker.Broker], [broker.Pinger], [broker.Bounder], [broker.Resumer],
+// [broker.Seeker], [broker.Placer] and [broker.Laned].
 type Broker struct {
 	settings  settings
 	client    sarama.Client
@@ -64,7 +65,19 @@ func (b *Broker) Publisher() message.Publisher { return b.publisher }
 
 // Subscriber implements [broker.Broker].
 func (b *Broker) Subscriber(group string) (message.Subscriber, error) {
-	return newSubscriber(b.settings, b.topics, group), nil
+	return b.subscriber(group, nil), nil
+}
+
+// SubscriberFrom implements [broker.Resumer].
+func (b *Broker) SubscriberFrom(group string, start broker.Start) (message.Subscriber, error) {
+	return b.subscriber(group, start), nil
+}
+
+func (b *Broker) subscriber(group string, start broker.Start) message.Subscriber {
+	if b.settings.Subscriber == broker.WatermillSubscriber {
+		return newPlain(b, group, start)
+	}
+	return newSubscriber(b, group, start)
 }
 
 // Lanes implements [broker.Laned].

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"log/slog"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -83,24 +84,17 @@ func TestKilledMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	s := settings{
-		KafkaURL: broker.KafkaURL{Brokers: cluster.ListenAddrs(), ClientID: "test", InFlight: 10},
-		options:  broker.Options{Topic: "topic", Partitions: 2, PublishTimeout: time.Second},
-		logger:   slog.New(slog.DiscardHandler),
-	}
-	topics := newTopics(s)
-	p, err := newPublisher(s, topics)
+	o := broker.Options{Topic: "topic", Partitions: 2, PublishTimeout: time.Second, Logger: slog.New(slog.DiscardHandler)}
+	opened, err := Open(t.Context(), &url.URL{Scheme: "kafka", Host: cluster.ListenAddrs()[0]}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.Close() })
-	if err := p.Publish("topic", message.NewMessage("1", nil)); err != nil {
+	t.Cleanup(func() { _ = opened.Close() })
+	if err := opened.Publisher().Publish("topic", message.NewMessage("1", nil)); err != nil {
 		t.Fatal(err)
 	}
 	start := func() *member {
-		m, err := newMember(subscription{
-			settings: s, topics: topics, topic: "topic", out: make(chan *message.Message, 10), logger: s.logger,
-		}, "group")
+		m, err := newMember(newSubscription(opened.(*Broker), "topic", "group", nil), "group")
 		if err != nil {
 			t.Fatal(err)
 		}

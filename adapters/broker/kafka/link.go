@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -54,6 +55,28 @@ func (l *link) cut() {
 		_ = c.Conn.Close() // its user gets the error
 	}
 	clear(l.conns)
+}
+
+// cutAfter has all calls over the link end some time after ctx; the returned function says that they have ended.
+func cutAfter(ctx context.Context, l *link) (ended func()) {
+	done := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-done:
+			return
+		}
+		select {
+		case <-time.After(closeGrace):
+		case <-done:
+		}
+		l.cut()
+	})
+	return func() {
+		close(done)
+		watch.Wait()
+	}
 }
 
 // isCut tells whether there can be no connection any more.

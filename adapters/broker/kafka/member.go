@@ -40,7 +40,7 @@ func newMember(sub subscription, group string) (*member, error) {
 
 func (m *member) read(ctx context.Context) {
 	m.whole = ctx
-	defer m.cutAfter(ctx)()
+	defer cutAfter(ctx, m.link)()
 	var errors sync.WaitGroup
 	errors.Go(func() {
 		for err := range m.group.Errors() {
@@ -74,31 +74,12 @@ func (m *member) participate(ctx context.Context) {
 	}
 }
 
-// cutAfter has all calls end some time after ctx; the returned function says that they have ended.
-func (m *member) cutAfter(ctx context.Context) (ended func()) {
-	done := make(chan struct{})
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		select {
-		case <-ctx.Done():
-		case <-done:
-			return
-		}
-		select {
-		case <-time.After(closeGrace):
-		case <-done:
-		}
-		m.link.cut()
-	})
-	return func() {
-		close(done)
-		watch.Wait()
-	}
-}
-
-// join reads until the group rebalances.
+// join reads until the group rebalances. A receiver that cannot tell its places is asked before the group is disturbed.
 func (m *member) join() error {
 	if _, err := m.topics.ensure(m.client, m.topic); err != nil {
+		return err
+	}
+	if _, err := m.begin.started(m.whole); err != nil {
 		return err
 	}
 	return m.group.Consume(m.whole, []string{m.topic}, m)
@@ -107,7 +88,7 @@ func (m *member) join() error {
 // Setup implements [sarama.ConsumerGroupHandler].
 func (m *member) Setup(s sarama.ConsumerGroupSession) error {
 	m.logger.Info("partitions assigned", "partitions", s.Claims()[m.topic], "generation", s.GenerationID())
-	return nil
+	return m.begin.reset(s)
 }
 
 // Cleanup implements [sarama.ConsumerGroupHandler]. Sarama commits what is marked after it.
@@ -117,33 +98,43 @@ func (m *member) Cleanup(s sarama.ConsumerGroupSession) error {
 }
 
 // ConsumeClaim implements [sarama.ConsumerGroupHandler]: it delivers the records of one partition until the generation ends,
-// and then waits for acks.
+// and then waits for acks. What is not acked by then its receiver must not take any more: its context ends before another
+// member can begin with it.
 func (m *member) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	ctx, cancel := context.WithCancel(m.whole)
 	defer cancel()
 	d := broker.NewDelivery(ctx, m.out, m.settings.InFlight, func(next int64) {
 		s.MarkOffset(claim.Topic(), claim.Partition(), next, "")
 	})
-	m.deliver(s.Context(), d, claim.Messages())
+	m.deliver(ctx, s.Context(), d, claim.Messages())
+	if isExpelled(s) {
+		cancel()
+	}
 	patience := time.AfterFunc(drainTimeout, cancel)
 	defer patience.Stop()
 	d.Drain()
 	return nil
 }
 
-// deliver hands over records until ctx ends or there are no more.
-func (m *member) deliver(ctx context.Context, d *broker.Delivery, records <-chan *sarama.ConsumerMessage) {
+// isExpelled tells whether another member may have the partitions already.
+func isExpelled(s sarama.ConsumerGroupSession) bool {
+	return isAny(context.Cause(s.Context()), sarama.ErrUnknownMemberId, sarama.ErrIllegalGeneration, sarama.ErrFencedInstancedId)
+}
+
+// deliver hands over records, on the context of the claim, until the generation ends or there are no more.
+func (m *member) deliver(
+	claim, generation context.Context, d *broker.Delivery, records <-chan *sarama.ConsumerMessage,
+) {
 	for {
 		select {
 		case record, open := <-records:
 			if !open {
 				return
 			}
-			msg := receive(m.whole, record) //nolint:contextcheck // a message outlives the generation
-			if d.Deliver(ctx, msg, record.Offset) != nil {
+			if d.Deliver(generation, receive(claim, record), record.Offset) != nil {
 				return
 			}
-		case <-ctx.Done():
+		case <-generation.Done():
 			return
 		}
 	}

@@ -60,6 +60,10 @@ func TestServerAway(t *testing.T) {
 				wantUnavailable(t, "ping", b.(broker.Pinger).Ping(ctx))
 				_, err := b.(broker.Bounder).Bounds(ctx, o.Topic)
 				wantUnavailable(t, "bounds", err)
+				_, err = b.(broker.Placer).Places(ctx, o.Topic, "group")
+				wantUnavailable(t, "places", err)
+				_, err = b.(broker.Seeker).OffsetsAt(ctx, o.Topic, time.Now())
+				wantUnavailable(t, "offsets", err)
 			})
 			within(t, 8*time.Second, "close", func() {
 				err := errors.Join(subscriber.Close(), replay.Close(), b.Publisher().Close(), b.Close())

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/IBM/sarama"
@@ -10,7 +11,7 @@ import (
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 )
 
-// replay reads all partitions from their first records.
+// replay reads all partitions, from their first records or from where the receiver stands.
 type replay struct {
 	subscription
 
@@ -59,26 +60,31 @@ func (r *replay) start(ctx context.Context, known map[int32]bool) error {
 	if err != nil {
 		return err
 	}
+	partitions = slices.DeleteFunc(slices.Clone(partitions), func(p int32) bool { return known[p] })
+	if len(partitions) == 0 {
+		return nil
+	}
+	started, err := r.begin.started(ctx)
+	if err != nil {
+		return err
+	}
 	for _, p := range partitions {
-		if !known[p] {
-			known[p] = true
-			r.running.Go(func() { r.readPartition(ctx, p) })
-		}
+		known[p] = true
+		r.running.Go(func() { r.readPartition(ctx, p, r.begin.offset(started, p)) })
 	}
 	return nil
 }
 
-// readPartition delivers the records of one partition until ctx ends.
-func (r *replay) readPartition(ctx context.Context, partition int32) {
+// readPartition delivers the records of one partition, from next on, until ctx ends.
+func (r *replay) readPartition(ctx context.Context, partition int32, next int64) {
 	d := broker.NewDelivery(ctx, r.out, r.settings.InFlight, func(int64) {})
 	defer d.Drain()
-	next := sarama.OffsetOldest
 	for ctx.Err() == nil {
 		var records sarama.PartitionConsumer
 		if !r.retry(ctx, "start of a partition", func() (err error) {
 			records, err = r.consumer.ConsumePartition(r.topic, partition, next)
 			if errors.Is(err, sarama.ErrOffsetOutOfRange) {
-				r.logger.Warn("the place is no longer in the log: starting again", "partition", partition, "offset", next)
+				r.logger.Warn("the place is not in the log: beginning with the first record", "partition", partition, "offset", next)
 				next = sarama.OffsetOldest
 			}
 			return err

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
 )
 
 // closeGrace is how long the end of a subscription may take to commit and to leave the group before it is cut off.
@@ -14,9 +16,9 @@ const closeGrace = 5 * time.Second
 
 // subscriber implements [message.Subscriber].
 type subscriber struct {
-	settings settings
-	topics   *topics
-	group    string
+	broker *Broker
+	group  string
+	start  broker.Start
 
 	mu      sync.Mutex
 	closed  bool
@@ -24,8 +26,8 @@ type subscriber struct {
 	running sync.WaitGroup
 }
 
-func newSubscriber(s settings, t *topics, group string) *subscriber {
-	return &subscriber{settings: s, topics: t, group: group, closing: make(chan struct{})}
+func newSubscriber(b *Broker, group string, start broker.Start) *subscriber {
+	return &subscriber{broker: b, group: group, start: start, closing: make(chan struct{})}
 }
 
 // reader reads a topic until ctx ends.
@@ -40,11 +42,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	if s.closed {
 		return nil, errClosed
 	}
-	sub := subscription{
-		settings: s.settings, topics: s.topics, topic: topic,
-		out:    make(chan *message.Message, s.settings.InFlight),
-		logger: s.settings.logger.With("topic", topic, "group", s.group),
-	}
+	sub := newSubscription(s.broker, topic, s.group, s.start)
 	r, err := s.reader(sub)
 	if err != nil {
 		return nil, err
@@ -89,8 +87,19 @@ type subscription struct {
 	settings settings
 	topics   *topics
 	topic    string
+	begin    beginning
 	out      chan *message.Message
 	logger   *slog.Logger
+}
+
+func newSubscription(b *Broker, topic, group string, start broker.Start) subscription {
+	logger := b.settings.logger.With("topic", topic, "group", group)
+	return subscription{
+		settings: b.settings, topics: b.topics, topic: topic,
+		begin:  beginning{broker: b, topic: topic, group: group, start: start, logger: logger},
+		out:    make(chan *message.Message, b.settings.InFlight),
+		logger: logger,
+	}
 }
 
 // end closes the channel. What is still in it was not acked, and is delivered to the next one.
