@@ -53,6 +53,13 @@ func (a *answers) count(status string) {
 	a.statuses[status]++
 }
 
+// of returns how often there was an answer.
+func (a *answers) of(status string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.statuses[status]
+}
+
 // accept notes that an event was accepted.
 func (a *answers) accept() {
 	a.mu.Lock()

@@ -26,8 +26,56 @@ type harm struct {
 // harms is everything that the suite can do.
 var harms = []harm{
 	{
-		name: "kill", about: "SIGKILL of the service at a random moment, also while it starts; started again at once",
+		name: "kill", about: "SIGKILL of the service at random moments, also while it starts; started again at once",
 		fits: anywhere, inflict: killService,
+	},
+	{
+		name: "term", about: "SIGTERM under load with requests half-way in: all are answered, the exit status is 0; started again",
+		fits: anywhere, inflict: terminateService,
+	},
+	{
+		name: "instances", about: "three services share group and store; one after another is killed, and a new one joins",
+		fits: combination.onPostgres, services: 3, inflict: onInstances,
+	},
+	{
+		name: "kafka-kill", about: "SIGKILL of Kafka, which is started again",
+		fits: combination.onKafka, inflict: untilReady(killServer("kafka")),
+	},
+	{
+		name: "kafka-pause", about: "Kafka is stopped by SIGSTOP and goes on after a while",
+		fits: combination.onKafka, inflict: untilReady(pauseServer("kafka")),
+	},
+	{
+		name: "postgres-kill", about: "SIGKILL of PostgreSQL, which is started again",
+		fits: combination.onPostgres, inflict: untilReady(killServer("postgres")),
+	},
+	{
+		name: "postgres-pause", about: "PostgreSQL is stopped by SIGSTOP and goes on after a while",
+		fits: combination.onPostgres, inflict: untilReady(pauseServer("postgres")),
+	},
+	{
+		name: "slow-broker", about: "a proxy delays all between service and Kafka",
+		fits: combination.onKafka, prepare: proxyBroker, inflict: untilReady(slowNetwork),
+	},
+	{
+		name: "cut-broker", about: "a proxy resets the connections to Kafka, then lets them hang, then refuses them",
+		fits: combination.onKafka, prepare: proxyBroker, inflict: untilReady(cutNetwork),
+	},
+	{
+		name: "slow-store", about: "a proxy delays all between service and PostgreSQL",
+		fits: combination.onPostgres, prepare: proxyStore, inflict: untilReady(slowNetwork),
+	},
+	{
+		name: "cut-store", about: "a proxy resets the connections to PostgreSQL, then lets them hang, then refuses them",
+		fits: combination.onPostgres, prepare: proxyStore, inflict: untilReady(cutNetwork),
+	},
+	{
+		name: "full-disk", about: "the disk of the data folder is full for a while; needs root, for a small file system",
+		fits: combination.onDisk, prepare: smallDisk, inflict: untilReady(fillDisk), verify: checkFiles,
+	},
+	{
+		name: "poison", about: "another producer writes records that are no events; each must be a dead letter",
+		fits: combination.onKafka, inflict: poisonTopic, verify: checkDeadLetters,
 	},
 }
 

@@ -133,6 +133,13 @@ func (p *process) terminate(timeout time.Duration) error {
 	return nil
 }
 
+// awaitEnding waits until it has been asked to end.
+func (p *process) awaitEnding(ctx context.Context) {
+	for !p.ended() && ctx.Err() == nil {
+		wait(ctx, time.Millisecond)
+	}
+}
+
 // crashed says how the process ended, if nobody ended it.
 func (p *process) crashed() (string, bool) {
 	select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,7 +44,8 @@ type run struct {
 	name, folder, dataDir string
 	// brokerURL and storeURL are what the service is told.
 	brokerURL, storeURL string
-	environ, extra      []string
+	environ, flags      []string
+	proxy               proxy
 	cleanUps            []func() error
 
 	pool    *pool
@@ -55,7 +57,9 @@ type run struct {
 	faults   []string
 	findings findings
 	sent     history
-	took     time.Duration
+	// extra are events that inflict sent by itself.
+	extra history
+	took  time.Duration
 }
 
 func newRun(o options, c combination, h harm, binary string) (*run, error) {
@@ -64,7 +68,7 @@ func newRun(o options, c combination, h harm, binary string) (*run, error) {
 		return nil, err
 	}
 	return &run{
-		options: o, combination: c, harm: h, binary: binary, answers: newAnswers(),
+		options: o, combination: c, harm: h, binary: binary, answers: newAnswers(), extra: make(history),
 		name: "faults-" + strconv.FormatInt(time.Now().UnixNano(), 36), folder: folder, dataDir: filepath.Join(folder, "data"),
 	}, nil
 }
@@ -114,7 +118,7 @@ func (r *run) prepare(ctx context.Context) error {
 		"--broker", r.brokerURL, "--store", r.storeURL, "--data-dir", r.dataDir,
 		"--topic", r.name, "--group", r.name,
 		"--publish-timeout", publishTimeout.String(), "--shutdown-timeout", shutdownTimeout.String(),
-	}, r.extra...))
+	}, r.flags...))
 	return nil
 }
 
@@ -137,6 +141,7 @@ func (r *run) underLoad(ctx context.Context) error {
 	wait(ctx, coolDown)
 	r.load.end(recovery)
 	r.sent = r.load.history()
+	maps.Copy(r.sent, r.extra)
 	return err
 }
 
