@@ -74,6 +74,9 @@ func (c *checker) take(s stored) {
 	case e.id != "" && e.id != s.id:
 		c.different = append(c.different, fmt.Sprintf("%s n=%d has eventId %s, not %s: %s", e.user, e.n, s.id, e.id, e.history()))
 	}
+	if !e.timestamp.IsZero() && !e.timestamp.Equal(s.timestamp) {
+		c.different = append(c.different, fmt.Sprintf("%s n=%d has the timestamp %s, not %s", e.user, e.n, s.timestamp, e.timestamp))
+	}
 	c.seen[e] = true
 	c.order(e)
 }

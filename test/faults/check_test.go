@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // accepted is a history of one user whose events were accepted one after the other.
@@ -42,13 +43,13 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"lost at the end":     {kept(0, 1, 2), "lost: u n=3 eventId id-d"},
 		"twice":               {kept(0, 1, 1, 2, 3), "stored twice: u n=1 eventId id-b and id-b"},
 		"twice, later":        {kept(0, 1, 2, 3, 1), "stored twice: u n=1"},
-		"twice, another id":   {append(kept(0, 1, 2, 3), stored{"id-x", "u", 1}), "stored twice: u n=1 eventId id-b and id-x"},
-		"one id for two":      {append(kept(0, 1, 2), stored{"id-a", "u", 3}), "stored twice: eventId id-a for u n=0 and for u n=3"},
+		"twice, another id":   {append(kept(0, 1, 2, 3), stored{id: "id-x", user: "u", n: 1}), "stored twice: u n=1 eventId id-b and id-x"},
+		"one id for two":      {append(kept(0, 1, 2), stored{id: "id-a", user: "u", n: 3}), "stored twice: eventId id-a for u n=0 and for u n=3"},
 		"neighbours swapped":  {kept(0, 2, 1, 3), "out of order: u n=1"},
 		"last one first":      {kept(3, 0, 1, 2), "out of order: u n=0"},
-		"never sent":          {append(kept(0, 1, 2, 3), stored{"id-x", "u", 4}), "never sent: u n=4 eventId id-x"},
-		"of an unknown user":  {append(kept(0, 1, 2, 3), stored{"id-x", "v", 0}), "never sent: v n=0 eventId id-x"},
-		"under an id unknown": {append(kept(0, 1, 2), stored{"id-x", "u", 3}), "not as sent: u n=3 has eventId id-x, not id-d"},
+		"never sent":          {append(kept(0, 1, 2, 3), stored{id: "id-x", user: "u", n: 4}), "never sent: u n=4 eventId id-x"},
+		"of an unknown user":  {append(kept(0, 1, 2, 3), stored{id: "id-x", user: "v", n: 0}), "never sent: v n=0 eventId id-x"},
+		"under an id unknown": {append(kept(0, 1, 2), stored{id: "id-x", user: "u", n: 3}), "not as sent: u n=3 has eventId id-x, not id-d"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -95,11 +96,23 @@ func TestCheckOfOverlappingSendings(t *testing.T) {
 	}
 }
 
+func TestCheckOfTimestamps(t *testing.T) {
+	sent := accepted(1)
+	sent["u"][0].timestamp = time.Unix(5, 0)
+	same := []stored{{id: id(0), user: "u", timestamp: time.Unix(5, 0).UTC()}}
+	if f := check(sent, same); f.broken() != 0 {
+		t.Errorf("found %q", f.lines())
+	}
+	if f := check(sent, kept(0)); len(f.different) != 1 {
+		t.Errorf("found %q in another timestamp", f.lines())
+	}
+}
+
 // Users do not disturb each other.
 func TestCheckOfSeveralUsers(t *testing.T) {
 	sent := accepted(2)
 	sent["v"] = []*event{{user: "v", n: 0, id: "v-0", first: 100, accepted: 101}}
-	all := []stored{{"v-0", "v", 0}, {id(0), "u", 0}, {id(1), "u", 1}}
+	all := []stored{{id: "v-0", user: "v"}, kept(0)[0], kept(1)[0]}
 	if f := check(sent, all); f.broken() != 0 {
 		t.Errorf("found %q", f.lines())
 	}

@@ -78,7 +78,7 @@ func (c *client) events(count int) []piece {
 	for i := range pieces {
 		u := c.users[rand.IntN(len(c.users))]
 		e := &event{user: u.name, n: len(u.events), id: domain.NewUUID(time.Now()).String(), patient: u.patient}
-		if c.options.jumps {
+		if c.options.jumps && rand.IntN(2) == 0 {
 			e.timestamp = jump()
 		}
 		u.events = append(u.events, e)

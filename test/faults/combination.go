@@ -27,6 +27,9 @@ func (c combination) embedded() bool   { return c.broker == embedded }
 // onDisk says that the service keeps files.
 func (c combination) onDisk() bool { return c.embedded() || c.store == sqlite }
 
+// notLibrdkafka leaves out the broker whose clock cannot be made to jump: it is written in C.
+func notLibrdkafka(c combination) bool { return c.broker != confluent }
+
 func anywhere(combination) bool { return true }
 
 // defaults are the combinations that are tried when none is asked for.

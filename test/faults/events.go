@@ -34,8 +34,9 @@ func (e *event) history() string { return strings.Join(e.answers, "; ") }
 
 // stored is an event as the service shows it.
 type stored struct {
-	id, user string
-	n        int
+	id, user  string
+	n         int
+	timestamp time.Time
 }
 
 // history is everything that was sent, by user, each user's events in the order in which they were first sent.

@@ -19,8 +19,8 @@ type harm struct {
 	prepare, inflict func(ctx context.Context, r *run) error
 	// verify checks what only this harm promises, after the load.
 	verify func(ctx context.Context, r *run) error
-	// jumps makes the load send timestamps that jump about.
-	jumps bool
+	// clock makes the service's clock jump, and the timestamps that the load sends.
+	clock bool
 }
 
 // harms is everything that the suite can do.
@@ -76,6 +76,10 @@ var harms = []harm{
 	{
 		name: "poison", about: "another producer writes records that are no events; each must be a dead letter",
 		fits: combination.onKafka, inflict: poisonTopic, verify: checkDeadLetters,
+	},
+	{
+		name: "clock", about: "the service's clock jumps forward and back by up to a year, and so do the timestamps that clients send",
+		fits: notLibrdkafka, clock: true, inflict: passJumps, verify: checkJumps,
 	},
 }
 

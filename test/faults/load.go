@@ -22,7 +22,7 @@ type loadOptions struct {
 	connections, users int
 	// pause is the time between two requests of a connection.
 	pause time.Duration
-	// jumps gives events timestamps that jump about.
+	// jumps gives half of the events timestamps that jump about.
 	jumps bool
 }
 

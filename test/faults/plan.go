@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 )
 
@@ -33,18 +32,18 @@ func runAll(ctx context.Context, o options, tasks []task) error {
 	if err := o.servers.check(tasks); err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp("", "faults-bin-")
+	p, err := newPrograms(needsCgo(tasks))
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder) //nolint:errcheck // it is a temporary folder
-	binary, err := build(ctx, filepath.Join(folder, "netstreamflow"), needsCgo(tasks))
-	if err != nil {
-		return err
-	}
+	defer p.remove() //nolint:errcheck // it is a temporary folder
 	broken := 0
 	for _, t := range tasks {
 		if err := ctx.Err(); err != nil {
+			return err
+		}
+		binary, err := p.forHarm(ctx, t.harm)
+		if err != nil {
 			return err
 		}
 		ok, err := t.run(ctx, o, binary)

@@ -172,16 +172,3 @@ func (v visit) mayFail() bool {
 	}
 	return !asked.IsZero() && v.start.After(asked.Add(-inFlight))
 }
-
-// build makes the program.
-func build(ctx context.Context, binary string, cgo bool) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/netstreamflow")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if cgo {
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the service: %w\n%s", err, out)
-	}
-	return binary, nil
-}

@@ -34,10 +34,13 @@ func ask(ctx context.Context, addr, path, accept string) (*http.Response, error)
 // shown is an event as the service writes it.
 type shown struct {
 	EventID, UserID string
+	Timestamp       time.Time
 	Metadata        struct{ N int }
 }
 
-func (s shown) stored() stored { return stored{id: s.EventID, user: s.UserID, n: s.Metadata.N} }
+func (s shown) stored() stored {
+	return stored{id: s.EventID, user: s.UserID, n: s.Metadata.N, timestamp: s.Timestamp}
+}
 
 // readAll reads all events as NDJSON.
 func readAll(ctx context.Context, addr string) ([]stored, error) {

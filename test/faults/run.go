@@ -131,7 +131,7 @@ func serviceEnvironment(settings []string) []string {
 // underLoad does the harm while events are sent, and waits until they are accepted again.
 func (r *run) underLoad(ctx context.Context) error {
 	r.load = startLoad(ctx, r.pool, r.answers, loadOptions{
-		connections: r.connections, users: r.users, pause: 3 * time.Millisecond, jumps: r.harm.jumps,
+		connections: r.connections, users: r.users, pause: 3 * time.Millisecond, jumps: r.harm.clock,
 	})
 	wait(ctx, warmUp)
 	err := r.harm.inflict(ctx, r)
