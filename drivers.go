@@ -8,6 +8,7 @@ import (
 	"github.com/netstreamflow/netstreamflow/adapters/broker/sqlitelog"
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/adapters/store/memory"
+	"github.com/netstreamflow/netstreamflow/adapters/store/sqlite"
 )
 
 // Drivers are the brokers and stores that a URL may name, by scheme. Add your own to [BuiltIn].
@@ -27,6 +28,7 @@ func BuiltIn() Drivers {
 		},
 		Stores: map[string]store.Open{
 			"memory": memory.Open,
+			"sqlite": sqlite.Open,
 		},
 	}
 }
