@@ -60,10 +60,14 @@ func (a *answers) of(status string) int {
 	return a.statuses[status]
 }
 
+// acceptedEvents is where events are counted, beside the statuses of requests.
+const acceptedEvents = "events accepted"
+
 // accept notes that an event was accepted.
 func (a *answers) accept() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.statuses[acceptedEvents]++
 	a.close(time.Now())
 }
 

@@ -39,39 +39,39 @@ var harms = []harm{
 	},
 	{
 		name: "kafka-kill", about: "SIGKILL of Kafka, which is started again",
-		fits: combination.onKafka, inflict: untilReady(killServer("kafka")),
+		fits: combination.onKafka, inflict: outlived(broker, killServer("kafka")),
 	},
 	{
 		name: "kafka-pause", about: "Kafka is stopped by SIGSTOP and goes on after a while",
-		fits: combination.onKafka, inflict: untilReady(pauseServer("kafka")),
+		fits: combination.onKafka, inflict: outlived(broker, pauseServer("kafka")),
 	},
 	{
 		name: "postgres-kill", about: "SIGKILL of PostgreSQL, which is started again",
-		fits: combination.onPostgres, inflict: untilReady(killServer("postgres")),
+		fits: combination.onPostgres, inflict: outlived(store, killServer("postgres")),
 	},
 	{
 		name: "postgres-pause", about: "PostgreSQL is stopped by SIGSTOP and goes on after a while",
-		fits: combination.onPostgres, inflict: untilReady(pauseServer("postgres")),
+		fits: combination.onPostgres, inflict: outlived(store, pauseServer("postgres")),
 	},
 	{
 		name: "slow-broker", about: "a proxy delays all between service and Kafka",
-		fits: combination.onKafka, prepare: proxyBroker, inflict: untilReady(slowNetwork),
+		fits: combination.onKafka, prepare: proxyBroker, inflict: outlived(nothing, slowNetwork),
 	},
 	{
 		name: "cut-broker", about: "a proxy resets the connections to Kafka, then lets them hang, then refuses them",
-		fits: combination.onKafka, prepare: proxyBroker, inflict: untilReady(cutNetwork),
+		fits: combination.onKafka, prepare: proxyBroker, inflict: outlived(broker, cutNetwork),
 	},
 	{
 		name: "slow-store", about: "a proxy delays all between service and PostgreSQL",
-		fits: combination.onPostgres, prepare: proxyStore, inflict: untilReady(slowNetwork),
+		fits: combination.onPostgres, prepare: proxyStore, inflict: outlived(nothing, slowNetwork),
 	},
 	{
 		name: "cut-store", about: "a proxy resets the connections to PostgreSQL, then lets them hang, then refuses them",
-		fits: combination.onPostgres, prepare: proxyStore, inflict: untilReady(cutNetwork),
+		fits: combination.onPostgres, prepare: proxyStore, inflict: outlived(store, cutNetwork),
 	},
 	{
 		name: "full-disk", about: "the disk of the data folder is full for a while; needs root, for a small file system",
-		fits: combination.onDisk, prepare: smallDisk, inflict: untilReady(fillDisk), verify: checkFiles,
+		fits: combination.onDisk, prepare: smallDisk, inflict: outlived(disk, fillDisk), verify: checkFiles,
 	},
 	{
 		name: "poison", about: "another producer writes records that are no events; each must be a dead letter",

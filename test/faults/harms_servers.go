@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -30,19 +29,5 @@ func pauseServer(script string) func(context.Context, *run) error {
 		r.harms++
 		wait(ctx, r.lasting)
 		return control(ctx, script, "resume")
-	}
-}
-
-// untilReady waits, after the harm, until the service says that all its parts are up again.
-func untilReady(inflict func(context.Context, *run) error) func(context.Context, *run) error {
-	return func(ctx context.Context, r *run) error {
-		if err := inflict(ctx, r); err != nil {
-			return err
-		}
-		s, err := r.pool.only()
-		if err != nil {
-			return errors.Join(errors.New("the service must outlive this harm"), err)
-		}
-		return awaitReady(ctx, s)
 	}
 }
