@@ -104,7 +104,7 @@ func (c Config) Validate() error {
 func (c *Config) settings() []*setting {
 	return []*setting{
 		{name: "listen", usage: "HTTP `address`; port 0 picks a free port", value: text(&c.Listen, checkAddress)},
-		{name: "broker", usage: "broker `URL`: memory:, kafka://host:port,… or confluent://host:port,…", value: text(&c.Broker, checkURL), redact: redactURL},
+		{name: "broker", usage: "broker `URL`: memory:, sqlite-log:, kafka://host:port,… or confluent://host:port,…", value: text(&c.Broker, checkURL), redact: redactURL},
 		{name: "broker-password", usage: "`password` of the user name in the broker URL", value: text(&c.BrokerPassword, nil), secret: true},
 		{name: "store", usage: "store `URL`: memory:", value: text(&c.Store, checkURL), redact: redactURL},
 		{name: "store-password", usage: "`password` of the user name in the store URL", value: text(&c.StorePassword, nil), secret: true},

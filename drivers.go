@@ -5,6 +5,7 @@ import (
 	"github.com/netstreamflow/netstreamflow/adapters/broker/confluent"
 	"github.com/netstreamflow/netstreamflow/adapters/broker/gochannel"
 	"github.com/netstreamflow/netstreamflow/adapters/broker/kafka"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/sqlitelog"
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/adapters/store/memory"
 )
@@ -19,9 +20,10 @@ type Drivers struct {
 func BuiltIn() Drivers {
 	return Drivers{
 		Brokers: map[string]broker.Open{
-			"memory":    gochannel.Open,
-			"kafka":     kafka.Open,
-			"confluent": confluent.Open,
+			"memory":     gochannel.Open,
+			"sqlite-log": sqlitelog.Open,
+			"kafka":      kafka.Open,
+			"confluent":  confluent.Open,
 		},
 		Stores: map[string]store.Open{
 			"memory": memory.Open,

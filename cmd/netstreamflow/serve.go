@@ -24,6 +24,8 @@ file: NETSTREAMFLOW_BROKER_PASSWORD_FILE=/run/secrets/kafka. An unknown setting 
 
 Brokers:
   memory:                           in this process; for tests and first steps: nothing outlives it
+  sqlite-log:                       an embedded durable log: the file log.db in --data-dir; needs no server
+  sqlite-log:PATH                   the same in another file
   kafka://host:9092,host:9092       Apache Kafka
   confluent://host:9092,host:9092   Apache Kafka through librdkafka (needs a build with cgo)
     ?tls=true&ca-file=PATH          parameters of both: TLS, with the CA to trust

@@ -54,7 +54,7 @@ func Run(t *testing.T, open func(t *testing.T, o broker.Options) broker.Broker, 
 	}
 	groups := []map[string]func(*suite){publishing, delivery, lifecycle}
 	if f.Persistent {
-		groups = append(groups, persistence)
+		groups = append(groups, persistence, resuming, seeking, trimming)
 	}
 	if f.Persistent && f.Groups {
 		groups = append(groups, membership)

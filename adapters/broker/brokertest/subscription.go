@@ -26,8 +26,14 @@ type subscription struct {
 func (s *suite) subscribe(b broker.Broker, group string) *subscription {
 	s.Helper()
 	subscriber, err := b.Subscriber(group)
+	return s.subscribeWith(subscriber, err)
+}
+
+// subscribeWith subscribes with the new subscriber, unless making it failed.
+func (s *suite) subscribeWith(subscriber message.Subscriber, err error) *subscription {
+	s.Helper()
 	if err != nil {
-		s.Fatalf("subscriber of group %q: %v", group, err)
+		s.Fatalf("make a subscriber: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	sub := &subscription{suite: s, subscriber: subscriber, cancel: cancel, published: func() {}}

@@ -1,0 +1,2 @@
+// Package sqlitelog x.
+package sqlitelog

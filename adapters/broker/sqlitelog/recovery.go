@@ -1,0 +1,5 @@
+package sqlitelog
+
+import "log/slog"
+
+func reportRecovery(string, *slog.Logger) {}
