@@ -42,7 +42,7 @@ var layers = map[string]layer{
 		libraries: []string{watermill + "/message"},
 	},
 
-	"adapters/broker":            brokerAdapter(),
+	"adapters/broker":            brokerAdapter("github.com/failsafe-go/failsafe-go"),
 	"adapters/broker/gochannel":  brokerAdapter(),
 	"adapters/broker/kafka":      brokerAdapter("github.com/IBM/sarama", watermill+"-kafka/v3", "github.com/xdg-go/scram", "github.com/eapache/go-resiliency"),
 	"adapters/broker/confluent":  brokerAdapter("github.com/confluentinc/confluent-kafka-go/v2"),

@@ -2,6 +2,7 @@ package netstreamflow
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -22,12 +23,14 @@ const (
 // health knows the state of each part.
 type health struct {
 	broker, store *check
+	log           *broker.Log
 	consumer      *consumer.Consumer
 	draining      atomic.Bool
 }
 
-func newHealth(b broker.Broker, s application.Store, c consumers, logger *slog.Logger) *health {
+func newHealth(b broker.Broker, l *broker.Log, s application.Store, c consumers, logger *slog.Logger) *health {
 	h := &health{
+		log:      l,
 		broker:   &check{name: "broker", logger: logger},
 		store:    &check{name: "store", ping: s.Ping, logger: logger},
 		consumer: c.recorder,
@@ -41,11 +44,33 @@ func newHealth(b broker.Broker, s application.Store, c consumers, logger *slog.L
 // ready says whether each part does its work.
 func (h *health) ready(ctx context.Context) []rest.Part {
 	up, detail := h.consumer.Status()
-	parts := []rest.Part{h.broker.part(ctx), h.store.part(ctx), {Name: "consumer", Up: up, Detail: detail}}
+	parts := []rest.Part{h.publishing(h.broker.part(ctx)), h.store.part(ctx), {Name: "consumer", Up: up, Detail: detail}}
 	if h.draining.Load() {
 		parts = append(parts, rest.Part{Name: "service", Detail: "is shutting down"})
 	}
 	return parts
+}
+
+// publishing adds to the broker's part what its circuit breakers refuse. One partition without a leader does not take the
+// instance out of service: the others, and queries, work.
+func (h *health) publishing(p rest.Part) rest.Part {
+	r := h.log.Refusal()
+	refused := r.Open
+	if p.Up {
+		refused -= r.Due // nobody has published since the broker is back
+	}
+	if refused == 0 {
+		return p
+	}
+	what := "publishing is refused"
+	if refused < r.Lanes {
+		what = fmt.Sprintf("publishing to %d of %d partitions is refused", refused, r.Lanes)
+	}
+	what += " since " + r.Since.UTC().Format(time.RFC3339)
+	if p.Detail != "" {
+		what = p.Detail + ", and " + what
+	}
+	return rest.Part{Name: p.Name, Up: p.Up && refused < r.Lanes, Detail: what}
 }
 
 // live says whether the process can go on: a broker or store that is away is waited for, a consumer that has ended is not.

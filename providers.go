@@ -71,7 +71,7 @@ func (c Config) openFault(name string, err error) error {
 }
 
 func provideLog(b broker.Broker, cfg valid, logger *slog.Logger) (*broker.Log, func()) {
-	l := broker.NewLog(b, cfg.Topic, logger)
+	l := broker.NewLog(b, broker.Options{Topic: cfg.Topic, PublishTimeout: cfg.PublishTimeout, Logger: logger.With("part", "broker")})
 	return l, l.Close
 }
 

@@ -78,7 +78,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	netstreamflowHealth := newHealth(broker, store, netstreamflowConsumers, logger)
+	netstreamflowHealth := newHealth(broker, log, store, netstreamflowConsumers, logger)
 	handler, err := provideHandler(netstreamflowValid, publish, find, netstreamflowHealth, logger)
 	if err != nil {
 		cleanup4()

@@ -2,11 +2,11 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -15,34 +15,31 @@ import (
 )
 
 const (
-	// laneQueue is how many calls may have events wait in a lane before another one waits for room.
-	laneQueue = 1024
-	// laneBatch and laneBatchBytes bound one call of the publisher; a larger event goes alone.
-	laneBatch      = 1000
-	laneBatchBytes = 1 << 20
+	// defaultPatience is the publish time-out where the options name none.
+	defaultPatience = 10 * time.Second
+	// probePatience is how long the callers wait whose events are the probe of an open breaker; the publication goes on.
+	probePatience = time.Second
+	// askTimeout bounds the question to a broker whether it is away as a whole.
+	askTimeout = time.Second
 )
 
 // Log publishes events through a Watermill publisher with natural batching: while one Publish call is under way the next
 // batch gathers, so that nothing waits at low load and the cost of an event falls as the load grows. Events are spread over
-// lanes by user, each lane one call at a time, which keeps a user's events in order. It implements [application.Log].
+// lanes by user, each lane one call at a time, which keeps a user's events in order. A lane whose publications fail because
+// the broker is away refuses events at once, and tries one publication a second until one succeeds. It implements
+// [application.Log].
 type Log struct {
 	publisher message.Publisher
+	pinger    Pinger
 	topic     string
 	logger    *slog.Logger
-	lanes     []chan []item
+	lanes     []*lane
 	running   sync.WaitGroup
 	published atomic.Int64
+	asking    atomic.Bool
 
 	mu     sync.RWMutex
 	closed bool
-}
-
-// item is one event on its way.
-type item struct {
-	ctx   context.Context //nolint:containedctx // an item waits in a queue on behalf of its call
-	msg   *message.Message
-	call  *call
-	place int
 }
 
 // call is one Publish of the log: it gathers what becomes of its events.
@@ -55,17 +52,24 @@ type call struct {
 
 var errPending = fmt.Errorf("%w: the broker did not acknowledge in time", domain.ErrUnavailable)
 
-// NewLog returns a log on the topic; its Close must be called.
-func NewLog(b Broker, topic string, logger *slog.Logger) *Log {
+// NewLog returns a log on the topic of the options, of which it takes the publish time-out and the logger, too; its Close
+// must be called.
+func NewLog(b Broker, o Options) *Log {
 	lanes := 1
 	if l, ok := b.(Laned); ok {
 		lanes = max(1, l.Lanes())
 	}
-	l := &Log{publisher: b.Publisher(), topic: topic, logger: logger, lanes: make([]chan []item, lanes)}
+	timeout := o.PublishTimeout
+	if timeout <= 0 {
+		timeout = defaultPatience
+	}
+	l := &Log{publisher: b.Publisher(), topic: o.Topic, logger: o.Logger, lanes: make([]*lane, lanes)}
+	l.pinger, _ = b.(Pinger)
 	for i := range l.lanes {
-		lane := make(chan []item, laneQueue)
-		l.lanes[i] = lane
-		l.running.Go(func() { l.run(lane) })
+		l.lanes[i] = newLane(l, i, timeout)
+	}
+	for _, lane := range l.lanes {
+		l.running.Go(lane.run)
 	}
 	return l
 }
@@ -84,20 +88,23 @@ func (l *Log) Publish(ctx context.Context, events []domain.Event) error {
 	for i := range c.errs {
 		c.errs[i] = errPending
 	}
+	var probes, queued int
 	for lane, items := range l.spread(ctx, c, events) {
 		if len(items) == 0 {
 			continue
 		}
-		select {
-		case l.lanes[lane] <- items:
-		case <-ctx.Done():
+		ok, probe := l.lanes[lane].enqueue(ctx, items)
+		if ok {
+			queued++
+		}
+		if ok && probe {
+			probes++
+		}
+		if ctx.Err() != nil {
 			return c.outcome()
 		}
 	}
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-	}
+	c.await(ctx, queued > 0 && probes == queued)
 	return c.outcome()
 }
 
@@ -114,6 +121,34 @@ func (l *Log) spread(ctx context.Context, c *call, events []domain.Event) [][]it
 // Published is how many events have been made durable.
 func (l *Log) Published() int64 { return l.published.Load() }
 
+// Refusal tells of how many partitions a [Log] refuses events.
+type Refusal struct {
+	// Lanes is how many there are, Open how many have a broker that is away, and Due how many of those would let the next
+	// publication try whether it is back.
+	Lanes, Open, Due int
+	// Since is when the first of them opened, zero without one.
+	Since time.Time
+}
+
+// Refusal tells what is refused now. It costs next to nothing and is safe for concurrent use.
+func (l *Log) Refusal() Refusal {
+	r := Refusal{Lanes: len(l.lanes)}
+	for _, lane := range l.lanes {
+		since, open, due := lane.breaker.state()
+		if !open {
+			continue
+		}
+		r.Open++
+		if due {
+			r.Due++
+		}
+		if r.Since.IsZero() || since.Before(r.Since) {
+			r.Since = since
+		}
+	}
+	return r
+}
+
 // Close waits for the calls under way, and for what they gave to the publisher. The publisher stays open.
 func (l *Log) Close() {
 	l.mu.Lock()
@@ -123,81 +158,41 @@ func (l *Log) Close() {
 	}
 	l.closed = true
 	for _, lane := range l.lanes {
-		close(lane)
+		close(lane.queue)
 	}
 	l.running.Wait()
 }
 
-func (l *Log) run(lane <-chan []item) {
-	var waiting []item
-	for {
-		if len(waiting) == 0 {
-			var open bool
-			if waiting, open = <-lane; !open {
-				return
-			}
-		}
-		waiting = gather(waiting, lane)
-		n := fitting(waiting)
-		l.publish(waiting[:n])
-		clear(waiting[:n])
-		waiting = waiting[n:]
-	}
-}
-
-// gather adds what already waits in the lane, up to a batch.
-func gather(waiting []item, lane <-chan []item) []item {
-	for len(waiting) < laneBatch {
-		select {
-		case more, open := <-lane:
-			if !open {
-				return waiting
-			}
-			waiting = append(waiting, more...)
-		default:
-			return waiting
-		}
-	}
-	return waiting
-}
-
-// fitting is how many of the items make one batch.
-func fitting(items []item) int {
-	size := 0
-	for n, it := range items[:min(len(items), laneBatch)] {
-		if size += len(it.msg.Payload); size > laneBatchBytes {
-			return max(n, 1)
-		}
-	}
-	return min(len(items), laneBatch)
-}
-
-func (l *Log) publish(batch []item) {
-	live := batch[:0]
-	for _, it := range batch {
-		if it.ctx.Err() == nil { // nobody waits for the others, and they have been called unavailable
-			live = append(live, it)
-		}
-	}
-	if len(live) == 0 {
+// askBroker has all lanes refuse events that have published nothing since the time when the broker does not answer: each
+// would find out only by a publication of its own, whose callers wait. It does not wait, and does nothing for a log that is
+// closing.
+func (l *Log) askBroker(since time.Time) {
+	if l.pinger == nil || len(l.lanes) == 1 || !l.mu.TryRLock() {
 		return
 	}
-	msgs := make([]*message.Message, len(live))
-	for i, it := range live {
-		msgs[i] = it.msg
+	defer l.mu.RUnlock()
+	if l.closed || !l.asking.CompareAndSwap(false, true) {
+		return
 	}
-	err := l.publisher.Publish(l.topic, msgs...)
-	if err != nil {
-		l.logger.Error("publication failed", "topic", l.topic, "events", len(msgs), "error", err)
-	}
-	each := application.EachError(err, len(live))
-	for i, it := range live {
-		err := asKind(each(i))
-		it.call.settle(it.place, err)
-		if err == nil {
-			l.published.Add(1)
-			l.logPublished(it)
+	l.running.Go(func() {
+		defer l.asking.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+		defer cancel()
+		if l.pinger.Ping(ctx) == nil {
+			return
 		}
+		for _, lane := range l.lanes {
+			lane.trip(since)
+		}
+	})
+}
+
+// settle tells the item's call what has become of its event.
+func (l *Log) settle(it item, err error) {
+	it.call.settle(it.place, err)
+	if err == nil {
+		l.published.Add(1)
+		l.logPublished(it)
 	}
 }
 
@@ -210,20 +205,25 @@ func (l *Log) logPublished(it item) {
 		"topic", l.topic, "partition", o.Partition, "offset", o.Offset, "eventId", it.msg.UUID)
 }
 
-// asKind returns err as a kind of domain: unavailable unless the publisher says otherwise.
-func asKind(err error) error {
-	if err == nil || errors.Is(err, domain.ErrUnavailable) || errors.Is(err, domain.ErrTooLarge) || errors.Is(err, domain.ErrInvalid) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
-}
-
 func (c *call) settle(place int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.errs[place] = err
 	if c.left--; c.left == 0 {
 		close(c.done)
+	}
+}
+
+// await returns when everything is settled, or when nobody is to wait any longer.
+func (c *call) await(ctx context.Context, probe bool) {
+	if probe {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, probePatience)
+		defer cancel()
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
 	}
 }
 

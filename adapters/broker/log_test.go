@@ -35,7 +35,7 @@ func (f *fakeBroker) Close() error                                  { return nil
 func (f *fakeBroker) Lanes() int                                    { return f.lanes }
 func (f *fakeBroker) log(t *testing.T) *broker.Log                  { return f.logTo(t, slog.DiscardHandler) }
 func (f *fakeBroker) logTo(_ *testing.T, handler slog.Handler) *broker.Log {
-	return broker.NewLog(f, "topic", slog.New(handler))
+	return broker.NewLog(f, broker.Options{Topic: "topic", Logger: slog.New(handler)})
 }
 
 func (f *fakeBroker) Publish(topic string, msgs ...*message.Message) error {
@@ -356,5 +356,35 @@ func TestLogLogsEachEvent(t *testing.T) {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the log %q lacks %q", text.String(), want)
 		}
+	}
+}
+
+// nowhere is a broker that takes everything at once.
+type nowhere struct{ fakeBroker }
+
+func (n *nowhere) Publisher() message.Publisher            { return n }
+func (*nowhere) Publish(string, ...*message.Message) error { return nil }
+func (*nowhere) Lanes() int                                { return 6 }
+
+// BenchmarkLog is what the log itself costs: the publisher does nothing.
+func BenchmarkLog(b *testing.B) {
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprint(callers), func(b *testing.B) {
+			l := broker.NewLog(&nowhere{}, broker.Options{Topic: "topic", Logger: slog.New(slog.DiscardHandler)})
+			defer l.Close()
+			var users [][]domain.Event
+			for u := range 64 {
+				users = append(users, events(b, fmt.Sprint(u), 1, 100))
+			}
+			b.ReportAllocs()
+			b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i++ {
+					if err := l.Publish(b.Context(), users[i%len(users)]); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
 	}
 }

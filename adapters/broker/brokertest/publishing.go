@@ -26,7 +26,7 @@ var publishing = map[string]func(*suite){
 func orderOfEachUser(s *suite) {
 	const callers, users, rounds, batch = 8, 5, 12, 3
 	b := s.open()
-	log := broker.NewLog(b, s.options.Topic, s.options.Logger)
+	log := broker.NewLog(b, s.options)
 	s.Cleanup(func() { s.within("close the log", log.Close) })
 	sub := s.subscribe(b, s.group())
 	var running sync.WaitGroup

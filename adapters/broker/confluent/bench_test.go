@@ -43,7 +43,7 @@ func BenchmarkPublish(b *testing.B) {
 func benchmarkPublish(b *testing.B, servers string, own kafka.ConfigMap, callers int) {
 	o := benchOptions()
 	opened := openWith(b, "confluent://"+servers, o, own)
-	log := broker.NewLog(opened, o.Topic, o.Logger)
+	log := broker.NewLog(opened, o)
 	defer log.Close()
 	if err := log.Publish(b.Context(), []domain.Event{benchEvent(b, 0)}); err != nil {
 		b.Fatal(err)

@@ -72,7 +72,7 @@ func testRestarts(t *testing.T, servers string, restart func(failed <-chan struc
 	o.Partitions, o.PublishTimeout = 3, 2*time.Second
 	b := openTest(t, "confluent://"+servers, o)
 	l := &load{
-		log: broker.NewLog(b, o.Topic, o.Logger), accepted: map[string][]string{},
+		log: broker.NewLog(b, o), accepted: map[string][]string{},
 		failed: make(chan struct{}, 1), progress: make(chan struct{}, 1),
 	}
 	defer l.log.Close()

@@ -34,7 +34,7 @@ func BenchmarkPublish(b *testing.B) {
 			o := options()
 			o.Partitions = 6
 			k := open(b, []string{address}, "", o)
-			log := broker.NewLog(k, o.Topic, o.Logger)
+			log := broker.NewLog(k, o)
 			b.Cleanup(log.Close)
 			publish(b, k, o.Topic, keyed("first", 1, 1)...)
 			var n atomic.Int64
@@ -68,7 +68,7 @@ func BenchmarkPublishBatches(b *testing.B) {
 	o := options()
 	o.Partitions = 6
 	k := open(b, []string{address}, "", o)
-	log := broker.NewLog(k, o.Topic, o.Logger)
+	log := broker.NewLog(k, o)
 	b.Cleanup(log.Close)
 	publish(b, k, o.Topic, keyed("first", 1, 1)...)
 	events := make([]domain.Event, 1000)
@@ -90,7 +90,7 @@ func BenchmarkConsume(b *testing.B) {
 	o := options()
 	o.Partitions = 6
 	k := open(b, []string{address}, "", o)
-	log := broker.NewLog(k, o.Topic, o.Logger)
+	log := broker.NewLog(k, o)
 	b.Cleanup(log.Close)
 	events := make([]domain.Event, 1000)
 	for i := range events {

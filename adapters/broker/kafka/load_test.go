@@ -30,7 +30,7 @@ type load struct {
 func newLoad(t *testing.T, b broker.Broker, o broker.Options, users int) *load {
 	ctx, stop := context.WithCancel(t.Context())
 	l := &load{T: t, options: o, stop: stop, more: make(chan struct{}), accepted: map[string][]string{}}
-	log := broker.NewLog(b, o.Topic, o.Logger)
+	log := broker.NewLog(b, o)
 	for u := range users {
 		l.done.Go(func() {
 			for ctx.Err() == nil {

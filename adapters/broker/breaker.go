@@ -1,0 +1,167 @@
+package broker
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+
+	"github.com/netstreamflow/netstreamflow/domain"
+)
+
+const (
+	// openAfter is how many publications in a row may fail fast. One that took half the publish time-out opens the breaker
+	// alone: drivers try again by themselves, so that it stands for many failures.
+	openAfter = 3
+	// openFor is how long nothing is tried then, which is also the Retry-After of the answers: a caller that keeps to it may
+	// be the one who finds the broker back.
+	openFor = time.Second
+)
+
+var errRefused = fmt.Errorf("%w: the broker is away, and publishing is refused until it has been tried again", domain.ErrUnavailable)
+
+// breaker is the circuit breaker of one lane. While it is not closed, one publication at a time goes through as a probe, and
+// everything else is refused.
+type breaker struct {
+	timeout time.Duration
+	logger  *slog.Logger
+	// closed mirrors the state of circuit, so that a call costs nothing while all is well.
+	closed atomic.Bool
+
+	mu      sync.Mutex
+	circuit circuitbreaker.CircuitBreaker[any]
+	// begun is when the publication under way began, zero without one; overdue says that it has taken the whole time-out.
+	begun   time.Time
+	overdue bool
+	// succeeded is when the last publication ended that did not fail.
+	succeeded time.Time
+	// since is when the breaker left the closed state.
+	since time.Time
+}
+
+func newBreaker(timeout time.Duration, logger *slog.Logger) *breaker {
+	b := &breaker{timeout: timeout, logger: logger, circuit: circuitbreaker.NewBuilder[any]().
+		WithFailureThreshold(openAfter).WithSuccessThreshold(1).WithDelay(openFor).Build()}
+	b.closed.Store(true)
+	return b
+}
+
+// admit says whether a call may queue its events, and whether they are the probe, which must then be published.
+func (b *breaker) admit() (admitted, probe bool) {
+	if b.closed.Load() {
+		return true, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.circuit.IsClosed() {
+		return true, false
+	}
+	if b.overdue || !b.circuit.TryAcquirePermit() {
+		return false, false
+	}
+	b.logger.Debug("the broker is tried again", "refusedFor", time.Since(b.since).Round(time.Millisecond).String())
+	return true, true
+}
+
+// lets says whether queued events may still be published.
+func (b *breaker) lets(probe bool) bool {
+	if b.closed.Load() {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.circuit.IsClosed() || probe && b.circuit.IsHalfOpen()
+}
+
+// begin notes that a publication begins.
+func (b *breaker) begin() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.begun = time.Now()
+}
+
+// end notes how it ended, and returns whether that opened the breaker, and when the publication began.
+func (b *breaker) end(failed bool) (begun time.Time, opened bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	begun = b.begun
+	now := time.Now()
+	b.begun, b.overdue = time.Time{}, false
+	if !failed {
+		b.succeeded = now
+		b.circuit.RecordSuccess()
+		b.close() // also where the publication had been given up
+		return begun, false
+	}
+	b.circuit.RecordFailure()
+	if now.Sub(begun) >= b.timeout/2 {
+		b.circuit.Open()
+	}
+	return begun, b.follow()
+}
+
+// abandon ends a probe that could not be queued.
+func (b *breaker) abandon() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.circuit.RecordFailure()
+	b.follow()
+}
+
+// expire opens the breaker when the publication under way has taken the whole time-out, and returns whether it did, and
+// when the publication began.
+func (b *breaker) expire() (begun time.Time, opened bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.begun.IsZero() || time.Since(b.begun) < b.timeout {
+		return time.Time{}, false
+	}
+	b.overdue = true
+	b.circuit.Open()
+	return b.begun, b.follow()
+}
+
+// trip opens the breaker on the word of others, unless its own lane has had a success after the given time.
+func (b *breaker) trip(after time.Time) (opened bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.succeeded.After(after) || !b.circuit.IsClosed() {
+		return false
+	}
+	b.circuit.Open()
+	return b.follow()
+}
+
+// follow keeps the mirror and the log in step with the circuit, and returns whether it has left the closed state.
+func (b *breaker) follow() (opened bool) {
+	if b.circuit.IsClosed() || !b.closed.Swap(false) {
+		return false
+	}
+	b.since = time.Now()
+	b.logger.Warn("publishing is refused: the broker is away", "retryAfter", openFor.String())
+	return true
+}
+
+func (b *breaker) close() {
+	if b.closed.Load() {
+		return
+	}
+	b.circuit.Close()
+	b.closed.Store(true)
+	b.logger.Info("publishing goes on: the broker is back", "refusedFor", time.Since(b.since).Round(time.Millisecond).String())
+	b.since = time.Time{}
+}
+
+// state says whether publications are refused, since when, and whether the next one would be the probe.
+func (b *breaker) state() (since time.Time, open, due bool) {
+	if b.closed.Load() {
+		return time.Time{}, false, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	due = b.circuit.IsOpen() && b.circuit.RemainingDelay() == 0 && !b.overdue
+	return b.since, !b.since.IsZero(), due
+}

@@ -1,0 +1,157 @@
+package netstreamflow_test
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/netstreamflow/netstreamflow"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 30 * time.Second
+
+// kafkaOnOff is a Kafka in this process that can go away and come back with what it has.
+type kafkaOnOff struct {
+	*testing.T
+
+	options []kfake.Opt
+	cluster *kfake.Cluster
+}
+
+func newKafkaOnOff(t *testing.T) (k *kafkaOnOff, address string) {
+	t.Helper()
+	first, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address = first.ListenAddrs()[0]
+	first.Close()
+	_, text, _ := strings.Cut(address, ":")
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k = &kafkaOnOff{T: t, options: []kfake.Opt{
+		kfake.NumBrokers(1), kfake.Ports(port), kfake.DataDir(t.TempDir()), kfake.SyncWrites(),
+	}}
+	t.Cleanup(k.off)
+	return k, address
+}
+
+func (k *kafkaOnOff) on() {
+	k.Helper()
+	cluster, err := kfake.NewCluster(k.options...)
+	if err != nil {
+		k.Fatal(err)
+	}
+	k.cluster = cluster
+}
+
+func (k *kafkaOnOff) off() {
+	if k.cluster != nil {
+		k.cluster.Close()
+		k.cluster = nil
+	}
+}
+
+// start starts a service, which is ended with the test.
+func start(t *testing.T, cfg netstreamflow.Config) (url string, end func()) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	app, cleanup, err := netstreamflow.New(ctx, cfg, netstreamflow.BuiltIn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- app.Run(ctx) }()
+	<-app.Listening()
+	end = sync.OnceFunc(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the service ended with: %v", err)
+		}
+		cleanup()
+	})
+	t.Cleanup(end)
+	return "http://" + app.Addr().String(), end
+}
+
+// post publishes an event of the user, and returns the answer and how long it took.
+func post(t *testing.T, url, user string) (*http.Response, time.Duration) {
+	t.Helper()
+	start := time.Now()
+	res, err := http.Post(url+"/api/events", "application/json", strings.NewReader(`{"userId":"`+user+`","eventType":"t"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	return res, time.Since(start)
+}
+
+// awaitPost publishes until the status is the wanted one, and returns how long that took.
+func awaitPost(t *testing.T, url, user string, status int) time.Duration {
+	t.Helper()
+	start := time.Now()
+	for time.Since(start) < patience {
+		if res, _ := post(t, url, user); res.StatusCode == status {
+			return time.Since(start)
+		}
+	}
+	t.Fatalf("no %d after %v", status, patience)
+	return 0
+}
+
+// TestBrokerAway has the broker go and come back: the first requests are answered within the publish time-out, the next ones
+// at once, and after it is back they succeed by themselves.
+func TestBrokerAway(t *testing.T) {
+	for _, scheme := range kafkaDrivers {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			k, address := newKafkaOnOff(t)
+			k.on()
+			cfg := netstreamflow.DefaultConfig()
+			cfg.Listen, cfg.Broker, cfg.LogOutput, cfg.PublishTimeout = "127.0.0.1:0", scheme+"://"+address, t.Output(), 4*time.Second
+			url, _ := start(t, cfg)
+			awaitPost(t, url, "user", http.StatusAccepted)
+			k.off()
+			begun := time.Now()
+			for body := ""; !strings.Contains(body, "publishing is refused"); _, body = get(t, url+"/health/ready") {
+				if _, took := post(t, url, "user"); took > cfg.PublishTimeout+time.Second || time.Since(begun) > patience {
+					t.Fatalf("an answer took %v after %v: %s", took, time.Since(begun), body)
+				}
+			}
+			var fast int
+			for range 100 {
+				res, took := post(t, url, "user")
+				if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") != "1" {
+					t.Errorf("%s, Retry-After %q", res.Status, res.Header.Get("Retry-After"))
+				}
+				if took > cfg.PublishTimeout/2 {
+					t.Errorf("an answer took %v", took)
+				}
+				if took < 100*time.Millisecond {
+					fast++
+				}
+			}
+			if fast < 90 {
+				t.Errorf("%d of 100 answers came at once", fast)
+			}
+			if status, body := get(t, url+"/health/ready"); status != http.StatusServiceUnavailable || !strings.Contains(body, "broker: ") {
+				t.Errorf("%d %s", status, body)
+			}
+			k.on()
+			if took := awaitPost(t, url, "user", http.StatusAccepted); took > 5*time.Second {
+				t.Errorf("the broker is back, and publishing %v later", took)
+			} else {
+				t.Logf("publishing goes on after %v", took)
+			}
+		})
+	}
+}
