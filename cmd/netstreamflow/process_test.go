@@ -52,7 +52,7 @@ type service struct {
 func serve(t *testing.T, args ...string) *service {
 	t.Helper()
 	s := &service{t: t, exit: make(chan struct{})}
-	s.cmd = program(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--log-level", "debug"}, args...)...)
+	s.cmd = program(t, nil, append([]string{"serve", "--listen", "127.0.0.1:0", "--log-level", "debug", "--data-dir", t.TempDir()}, args...)...)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

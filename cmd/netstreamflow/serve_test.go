@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestFirstSteps(t *testing.T) {
@@ -29,9 +31,6 @@ func TestFirstSteps(t *testing.T) {
 	if got.EventID != answer.EventID || string(got.Metadata) != `{"n":1.50,"big":123456789012345678901234567890}` {
 		t.Errorf("%+v", got)
 	}
-	if len(s.logged("broker and store are in memory: nothing outlives this process")) != 1 {
-		t.Error("no word that nothing outlives the process")
-	}
 	for _, message := range []string{"event published", "event consumed"} {
 		lines := s.logged(message)
 		if len(lines) != 1 || lines[0]["eventId"] != answer.EventID || lines[0]["topic"] != "user-activity-events" ||
@@ -42,6 +41,100 @@ func TestFirstSteps(t *testing.T) {
 	if code := s.end(terminate); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
+}
+
+// TestVolatile checks that the service says so when nothing outlives it.
+func TestVolatile(t *testing.T) {
+	s := serve(t, "--broker", "memory:", "--store", "memory:")
+	s.awaitReady()
+	if len(s.logged("broker and store are in memory: nothing outlives this process")) != 1 {
+		t.Error("no word that nothing outlives the process")
+	}
+}
+
+// TestKilled is what a new user tries: post, kill -9, start again.
+func TestKilled(t *testing.T) {
+	folder := t.TempDir()
+	s := serve(t, "--data-dir", folder)
+	s.awaitReady()
+	for n := range 20 {
+		status, _, body, err := s.request(t.Context(), http.MethodPost, "/api/events", fmt.Sprintf(`{"userId":"u","eventType":"t","metadata":{"n":%d}}`, n))
+		if err != nil || status != http.StatusAccepted {
+			t.Fatalf("%d %v %s", status, err, body)
+		}
+	}
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-s.exit
+	s = serve(t, "--data-dir", folder)
+	s.awaitReady()
+	eventually(t, "all stored", func() bool { return s.list("/api/events/user/u").Count == 20 })
+	for n, e := range s.list("/api/events/user/u").Events {
+		if string(e.Metadata) != fmt.Sprintf(`{"n":%d}`, n) {
+			t.Errorf("number %d is %s", n, e.Metadata)
+		}
+	}
+}
+
+// TestFolderInUse starts a second process on a folder: it ends at once and names the folder.
+func TestFolderInUse(t *testing.T) {
+	folder := t.TempDir()
+	serve(t, "--data-dir", folder)
+	second := program(t, nil, "serve", "--listen", "127.0.0.1:0", "--data-dir", folder)
+	out, err := second.CombinedOutput()
+	if code := second.ProcessState.ExitCode(); code != 1 || err == nil || !strings.Contains(string(out), folder) {
+		t.Errorf("exit status %d: %s", code, out)
+	}
+	if lines := strings.Count(strings.TrimSpace(string(out)), "\n"); lines > 0 {
+		t.Errorf("%d lines more than one: %s", lines, out)
+	}
+}
+
+// TestRebuildAndVerify fills a second store from the log of a service that has ended, and compares both.
+func TestRebuildAndVerify(t *testing.T) {
+	folder := t.TempDir()
+	s := serve(t, "--data-dir", folder)
+	s.awaitReady()
+	for n := range 50 {
+		if status, _, body, err := s.request(t.Context(), http.MethodPost, "/api/events", fmt.Sprintf(`{"userId":"u%d","eventType":"t"}`, n%7)); err != nil || status != http.StatusAccepted {
+			t.Fatalf("%d %v %s", status, err, body)
+		}
+	}
+	if code := s.end(terminate); code != 0 {
+		t.Fatalf("exit status %d", code)
+	}
+	tool := func(want int, args ...string) string {
+		t.Helper()
+		cmd := program(t, nil, append(args, "--data-dir", folder)...)
+		out, _ := cmd.Output()
+		if code := cmd.ProcessState.ExitCode(); code != want {
+			t.Errorf("%v: exit status %d, want %d: %s", args, code, want, out)
+		}
+		return string(out)
+	}
+	fresh := "sqlite:" + filepath.Join(folder, "fresh.db")
+	first := tool(0, "rebuild", "--store", fresh)
+	if !strings.Contains(first, "50 events stored") || !strings.Contains(first, "the store holds 50 events, checksum ") {
+		t.Errorf("rebuild: %s", first)
+	}
+	if again := tool(0, "rebuild", "--store", fresh); !strings.Contains(again, "read 0 records") ||
+		again[strings.Index(again, "the store"):] != first[strings.Index(first, "the store"):] {
+		t.Errorf("rebuild of a store that is whole: %s", again)
+	}
+	for _, store := range []string{fresh, "sqlite:"} {
+		if report := tool(0, "verify", "--store", store); !strings.Contains(report, "missing in the store: 0") {
+			t.Errorf("verify %s: %s", store, report)
+		}
+	}
+	empty := "sqlite:" + filepath.Join(folder, "empty.db")
+	late := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	if none := tool(0, "rebuild", "--store", empty, "--from", late); !strings.Contains(none, "the store holds 0 events") {
+		t.Errorf("rebuild from a later time: %s", none)
+	}
+	tool(2, "rebuild", "--store", "memory:")
+	tool(2, "rebuild", "--from", "yesterday")
+	tool(2, "verify", "--broker", "memory:")
 }
 
 func TestSignalUnderLoadLosesNoAnswer(t *testing.T) {
