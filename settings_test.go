@@ -137,6 +137,7 @@ func TestNewRefusesWhatDriversRefuse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := netstreamflow.DefaultConfig()
+			cfg.DataDir = t.TempDir()
 			c.set(&cfg)
 			_, _, err := netstreamflow.New(t.Context(), cfg, netstreamflow.BuiltIn())
 			var fault *netstreamflow.SettingError

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -25,7 +26,10 @@ type place struct {
 // newPlace makes an empty one: a file of its own, or a database of its own on the server of the URL.
 func (o options) newPlace(ctx context.Context, storeURL, name string) (place, error) {
 	if kind(storeURL) == "sqlite" {
-		file := filepath.Join(o.folder, name+".db")
+		file := filepath.Join(o.folder, name, "events.db") // a folder belongs to one process
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return place{}, err
+		}
 		return place{kind: "sqlite", url: "sqlite:" + file, drop: func(context.Context) error { return nil }}, nil
 	}
 	u, err := url.Parse(storeURL)
