@@ -53,17 +53,25 @@ func newSession(ctx context.Context, db *sql.DB) (*session, error) {
 
 // discard closes the connection for good, whatever its state.
 func (s *session) discard() {
+	s.finalize()
 	_ = s.conn.Raw(func(any) error { return driver.ErrBadConn }) // the pool then closes it
 	_ = s.conn.Close()                                           // it was used up
 }
 
 // release gives the connection back.
 func (s *session) release() {
+	s.finalize()
+	_ = s.conn.Close() // it goes back to the pool
+}
+
+// finalize closes the statements: SQLite keeps a connection's files open until they are.
+func (s *session) finalize() {
 	s.forget()
 	for _, stmt := range []*sql.Stmt{s.begin, s.commit, s.rollback, s.place} {
-		_ = stmt.Close() // nothing is under way
+		if stmt != nil {
+			_ = stmt.Close() // nothing is under way
+		}
 	}
-	_ = s.conn.Close() // it goes back to the pool
 }
 
 // transaction runs do between BEGIN and COMMIT. uncertain says that the commit failed, and may have happened all the same.
