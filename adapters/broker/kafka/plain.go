@@ -162,7 +162,7 @@ func (h *inHand) acked(partition int32) (next int64, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	msg := found.(*message.Message) //nolint:forcetypeassert // nothing else is stored
+	msg, _ := found.(*message.Message) // nothing else is stored
 	select {
 	case <-msg.Acked():
 		o, _ := application.OriginFrom(msg.Context())
