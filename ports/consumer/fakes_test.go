@@ -62,9 +62,22 @@ type store struct {
 	taken map[int32]int64
 	calls int
 	fail  func(call int, entries []application.Entry) error
+	// hang has that many calls wait for the end of their context.
+	hang int
 }
 
-func (s *store) Record(_ context.Context, b application.Batch) (int, error) {
+func (s *store) hangs() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hang--
+	return s.hang >= 0
+}
+
+func (s *store) Record(ctx context.Context, b application.Batch) (int, error) {
+	if s.hangs() {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
 	entries := b.Entries
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,8 +20,21 @@ type taken struct {
 }
 
 // process sees a batch through to its acks; false when it was cut off, or stopped while something was away: then nothing
-// of the batch is acked.
+// of the batch is acked. Messages that are not the consumer's any more are left out, also when that shows only while
+// something is away.
 func (c *Consumer) process(ctx context.Context, batch []*message.Message) bool {
+	for batch = held(batch); len(batch) > 0; batch = held(batch) {
+		holding, release := hold(ctx, batch)
+		done := c.processHeld(holding, batch)
+		if lost := release(); done || !lost || ctx.Err() != nil {
+			return done
+		}
+	}
+	c.settled() // whatever the lost messages waited for
+	return true
+}
+
+func (c *Consumer) processHeld(ctx context.Context, batch []*message.Message) bool {
 	good := make([]taken, 0, len(batch))
 	for _, msg := range batch {
 		t := taken{msg: msg, origin: c.origin(msg)}
@@ -89,6 +102,9 @@ func (c *Consumer) record(ctx context.Context, records []taken, next map[int32]i
 			half := len(records) / 2
 			return c.record(ctx, records[:half], nil) && c.record(ctx, records[half:], next)
 		}
+		if ctx.Err() != nil {
+			return false // that is not the store's fault
+		}
 		c.troubled("the store does not take events", "attempt", wait.attempt+1, "events", len(records),
 			"topic", c.o.Topic, "behind", next, "error", err)
 		if !wait.pause(ctx, c.stop) {
@@ -128,6 +144,9 @@ func (c *Consumer) giveUp(ctx context.Context, t taken, reason error, attempts i
 			c.settled()
 			c.counts.deadLetters.Add(1)
 			return true
+		}
+		if ctx.Err() != nil {
+			return false
 		}
 		c.troubled("the dead letters cannot be kept", "attempt", wait.attempt+1, "topic", t.origin.Topic,
 			"partition", t.origin.Partition, "offset", t.origin.Offset, "error", err)

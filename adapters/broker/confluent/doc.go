@@ -12,7 +12,8 @@
 //	tls=true                   encrypt connections; ca-file, cert-file and key-file name PEM files
 //	sasl=MECHANISM             PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, with username=NAME and the options' password
 //
-// tls-server-name is refused: librdkafka compares a server's certificate with its address and with nothing else.
+// tls-server-name is refused: librdkafka compares a server's certificate with its address and with nothing else. So is
+// subscriber: there is only one.
 //
 // # Delivery
 //
@@ -23,9 +24,14 @@
 //
 // A member of a group begins with the group's place, or with the log's first record, and commits the offset behind the
 // records acked without a gap: once a second, when partitions move to another member, and at the end. At a rebalance it
-// delivers nothing more and gives the receiver five seconds to ack what it has. Delivery is at least once. With group ""
-// the subscription assigns itself all partitions, finds added ones, and commits nothing. What is still in the
-// channel when a subscription ends is dropped from it: it is not acked.
+// delivers nothing more and gives the receiver five seconds to ack what it has; then the contexts of the messages that are
+// not acked end, before another member gets them. Delivery is at least once. With group "" the subscription assigns itself all
+// partitions, finds added ones, and commits nothing. What is still in the channel when a subscription ends is dropped
+// from it: it is not acked.
+//
+// Whenever a member gets partitions it looks for the places of the group, and of a receiver that keeps its own, before it
+// begins with them. It stays in the group while the receiver does not answer, and reads nothing. A place that is not in the
+// log, as after retention or with a topic that was made anew, is replaced by the first record, with a warning.
 //
 // Topics are made when they are first used, before the first record. A record without key has a null key, a message
 // without payload a null value; both come back as empty. Aborted transactions of other producers are not delivered.

@@ -83,6 +83,34 @@ func TestRevocationWaitsForAcks(t *testing.T) {
 	}
 }
 
+// TestLeftoversEnd has a member join while the receiver of another holds messages: when the new member gets the first record
+// of a partition, the contexts of all of them that are the partition's have ended.
+func TestLeftoversEnd(t *testing.T) {
+	c := fake(t)
+	o := benchOptions()
+	o.Partitions = 2
+	b := openTest(t, "confluent://"+addresses(c), o)
+	publish(t, b, o.Topic, 100, 1)
+	_, msgs := subscribe(t, b, "group", o.Topic)
+	var held []*message.Message
+	for range 100 {
+		held = append(held, next(t, msgs))
+	}
+	_, others := subscribe(t, b, "group", o.Topic)
+	moved := position(t, next(t, others))
+	ended := 0
+	for _, msg := range held {
+		if p := position(t, msg); p.Partition == moved.Partition {
+			if ended++; msg.Context().Err() == nil {
+				t.Errorf("offset %d of the partition that has moved is still the first member's", p.Offset)
+			}
+		}
+	}
+	if ended == 0 {
+		t.Error("the first member had nothing of the partition that has moved")
+	}
+}
+
 // TestReceiverAway has a receiver that takes nothing for longer than a member may go without a poll: it stays a member.
 func TestReceiverAway(t *testing.T) {
 	c := fake(t)

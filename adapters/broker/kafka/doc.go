@@ -43,9 +43,8 @@
 //
 // With subscriber=watermill, one message of a partition at a time is with the receiver: a store that takes batches is then
 // slow, by a factor of ten and more. Subscribe needs the server. A receiver that does not ack, or nacks again and again, holds
-// up a rebalance until the group expels the member, and the context of its message goes on. An ack just before Close may
-// be forgotten, so that the message comes again. A subscription without a group does not find added partitions, and begins
-// again when it is interrupted. in-flight says nothing there.
+// up a rebalance until the group expels the member, and the context of its message goes on. A subscription without a
+// group does not find added partitions, and begins again when it is interrupted. in-flight says nothing there.
 //
 // Members of one group may use this driver and confluent:// side by side: both know the assignment strategy range.
 //

@@ -66,7 +66,8 @@ func (p *plain) enter() error {
 
 // subscribe calls ended when the subscription has ended, or there is none.
 func (p *plain) subscribe(ctx context.Context, topic string, ended func()) (<-chan *message.Message, error) {
-	inner, link, err := p.inner(ctx, topic)
+	inHand := &inHand{}
+	inner, link, err := p.inner(ctx, topic, inHand)
 	if err != nil {
 		ended()
 		return nil, err
@@ -82,7 +83,7 @@ func (p *plain) subscribe(ctx context.Context, topic string, ended func()) (<-ch
 	go func() {
 		defer ended()
 		defer stop()
-		forward(topic, messages, out)
+		inHand.forward(topic, messages, out)
 		_ = inner.Close() // it has ended
 	}()
 	return out, nil
@@ -97,11 +98,16 @@ func (p *plain) messages(ctx context.Context, topic string, inner *wmkafka.Subsc
 	if err != nil {
 		return nil, err
 	}
-	return inner.Subscribe(ctx, topic)
+	messages, err := inner.Subscribe(ctx, topic)
+	for n := 1; err != nil && n < askAttempts && ctx.Err() == nil; n++ {
+		sleep(ctx, pause(n)) // the leaders of a new topic may not know of it
+		messages, err = inner.Subscribe(ctx, topic)
+	}
+	return messages, err
 }
 
 // inner makes watermill-kafka's subscriber, and the link to cut it off with.
-func (p *plain) inner(ctx context.Context, topic string) (*wmkafka.Subscriber, *link, error) {
+func (p *plain) inner(ctx context.Context, topic string, inHand *inHand) (*wmkafka.Subscriber, *link, error) {
 	s := p.broker.settings
 	config := s.member()
 	if p.group == "" {
@@ -112,7 +118,7 @@ func (p *plain) inner(ctx context.Context, topic string) (*wmkafka.Subscriber, *
 	logger := s.logger.With("topic", topic, "group", p.group)
 	inner, err := wmkafka.NewSubscriber(wmkafka.SubscriberConfig{
 		Brokers: s.Brokers, Unmarshaler: marshaler{}, OverwriteSaramaConfig: config, ConsumerGroup: p.group,
-		Tracer: beginHook{ctx: ctx, begin: beginning{
+		Tracer: beginHook{ctx: ctx, inHand: inHand, begin: beginning{
 			broker: p.broker, topic: topic, group: p.group, start: p.start, logger: logger,
 		}},
 	}, watermill.NewSlogLoggerWithLevelMapping(logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug}))
@@ -131,15 +137,38 @@ func (p *plain) Close() error {
 	return nil
 }
 
+// inHand are the messages that the receiver got last, one for each partition: all before them are acked.
+type inHand struct {
+	messages sync.Map // of *message.Message, by partition
+}
+
 // forward adds the origins; it ends with from. A message that its subscription has given up is not waited for.
-func forward(topic string, from <-chan *message.Message, to chan<- *message.Message) {
+func (h *inHand) forward(topic string, from <-chan *message.Message, to chan<- *message.Message) {
 	defer close(to)
 	for msg := range from {
-		msg.SetContext(application.WithOrigin(msg.Context(), originOf(msg.Context(), topic)))
+		o := originOf(msg.Context(), topic)
+		msg.SetContext(application.WithOrigin(msg.Context(), o))
+		h.messages.Store(o.Partition, msg)
 		select {
 		case to <- msg:
 		case <-msg.Context().Done():
 		}
+	}
+}
+
+// acked returns the offset behind the partition's message if that is acked.
+func (h *inHand) acked(partition int32) (next int64, ok bool) {
+	found, ok := h.messages.Load(partition)
+	if !ok {
+		return 0, false
+	}
+	msg, _ := found.(*message.Message) // nothing else is stored
+	select {
+	case <-msg.Acked():
+		o, _ := application.OriginFrom(msg.Context())
+		return o.Offset + 1, true
+	default:
+		return 0, false
 	}
 }
 

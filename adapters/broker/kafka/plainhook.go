@@ -13,13 +13,14 @@ import (
 type beginHook struct {
 	wmkafka.SaramaTracer
 
-	ctx   context.Context //nolint:containedctx // that of the subscription, which Sarama's calls do not know
-	begin beginning
+	ctx    context.Context //nolint:containedctx // that of the subscription, which Sarama's calls do not know
+	begin  beginning
+	inHand *inHand
 }
 
 // WrapConsumerGroupHandler implements watermill-kafka's SaramaTracer.
 func (h beginHook) WrapConsumerGroupHandler(inner sarama.ConsumerGroupHandler) sarama.ConsumerGroupHandler {
-	return beginHandler{ConsumerGroupHandler: inner, begin: h.begin}
+	return beginHandler{ConsumerGroupHandler: inner, begin: h.begin, inHand: h.inHand}
 }
 
 // WrapConsumer implements watermill-kafka's SaramaTracer.
@@ -36,7 +37,8 @@ func (beginHook) WrapPartitionConsumer(inner sarama.PartitionConsumer) sarama.Pa
 type beginHandler struct {
 	sarama.ConsumerGroupHandler
 
-	begin beginning
+	begin  beginning
+	inHand *inHand
 }
 
 // Setup implements [sarama.ConsumerGroupHandler].
@@ -47,17 +49,21 @@ func (h beginHandler) Setup(s sarama.ConsumerGroupSession) error {
 	return h.ConsumerGroupHandler.Setup(s)
 }
 
-// ConsumeClaim implements [sarama.ConsumerGroupHandler]. At the end of the generation watermill-kafka would forget the ack of
-// the record in hand: it does not get to see that end, only that there are no more records.
+// ConsumeClaim implements [sarama.ConsumerGroupHandler]. At the end of the generation or of the subscription watermill-kafka
+// may forget the ack of the record in hand: it does not get to see the former, only that there are no more records, and the
+// ack is looked for once more.
 func (h beginHandler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	h.inHand.messages.Delete(claim.Partition()) // of an earlier generation
 	records := make(chan *sarama.ConsumerMessage)
 	var feeding sync.WaitGroup
 	feeding.Go(func() { feed(s.Context(), claim.Messages(), records) })
 	defer feeding.Wait()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(s.Context()))
-	defer cancel()
-	return h.ConsumerGroupHandler.ConsumeClaim(
-		endlessSession{ConsumerGroupSession: s, ctx: ctx}, fedClaim{ConsumerGroupClaim: claim, records: records})
+	endless := endlessSession{ConsumerGroupSession: s, ctx: context.WithoutCancel(s.Context())}
+	err := h.ConsumerGroupHandler.ConsumeClaim(endless, fedClaim{ConsumerGroupClaim: claim, records: records})
+	if next, ok := h.inHand.acked(claim.Partition()); ok {
+		s.MarkOffset(claim.Topic(), claim.Partition(), next, "")
+	}
+	return err
 }
 
 // feed hands over records until the generation ends.

@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -147,37 +148,81 @@ func TestHangingReceiverDoesNotHoldUpTheGroup(t *testing.T) {
 	}
 }
 
+// TestLeftoversEnd has a member join while the receiver of another holds messages, and leaves more in the channel: when the
+// new member gets the first record of a partition, the contexts of all of them that are the partition's have ended.
+func TestLeftoversEnd(t *testing.T) {
+	t.Parallel()
+	o := options()
+	o.Partitions = 2
+	addresses := fake(t).ListenAddrs()
+	first, _ := subscribe(t, open(t, addresses, "", o), "group", o.Topic)
+	b := open(t, addresses, "", o)
+	for p := range 10 {
+		publish(t, b, o.Topic, keyed(fmt.Sprint(p), 10, 1)...)
+	}
+	var held []*message.Message
+	for range 50 {
+		held = append(held, next(t, first))
+	}
+	second, _ := subscribe(t, b, "group", o.Topic)
+	moved := origin(t, next(t, second))
+	for len(first) > 0 {
+		held = append(held, next(t, first))
+	}
+	ended := 0
+	for _, msg := range held {
+		if origin(t, msg).Partition != moved.Partition {
+			continue
+		}
+		if ended++; msg.Context().Err() == nil {
+			t.Errorf("offset %d of the partition that has moved is still the first member's", origin(t, msg).Offset)
+		}
+	}
+	if ended == 0 {
+		t.Error("the first member had nothing of the partition that has moved")
+	}
+}
+
 // TestMembersComeAndGo has members join, leave, nack and fall behind while events are published: each is processed, those of
 // one user in order, as seen by a store that keeps the first of each.
 func TestMembersComeAndGo(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, addresses []string) {
-		o := options()
-		o.Partitions = 6
-		group := "group-" + watermill.NewShortUUID()
-		l := newLoad(t, open(t, addresses, "", o), o, 12)
-		s := &store{ids: map[string][]string{}, seen: map[string]bool{}}
-		stop := make(chan struct{})
-		var members sync.WaitGroup
-		for range 3 {
-			members.Go(func() {
-				for alive := true; alive; {
-					alive = s.visit(t, addresses, group, l, stop)
-				}
-			})
-		}
-		<-time.After(6 * time.Second) // that is how long it goes on
-		l.end()
-		close(stop)
-		members.Wait()
-		rest, _ := subscribe(t, open(t, addresses, "", o), group, o.Topic)
-		for s.count() < l.count() {
-			msg := next(t, rest)
-			s.record(msg)
+	both(t, func(t *testing.T, addresses []string) { testMembers(t, addresses, 6*time.Second, 0) })
+}
+
+// TestMembersStall is the same with receivers that now and then hold what they have for longer than a rebalance waits.
+func TestMembersStall(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, addresses []string) { testMembers(t, addresses, 20*time.Second, 8*time.Second) })
+}
+
+func testMembers(t *testing.T, addresses []string, duration, stall time.Duration) {
+	o := options()
+	o.Partitions = 6
+	group := "group-" + watermill.NewShortUUID()
+	l := newLoad(t, open(t, addresses, "", o), o, 12)
+	s := &store{ids: map[string][]string{}, seen: map[string]bool{}}
+	stop := make(chan struct{})
+	var members sync.WaitGroup
+	for n := range 3 {
+		members.Go(func() {
+			for alive := true; alive; {
+				alive = s.visit(t, addresses, group, l, stop, stall*time.Duration(n%2))
+			}
+		})
+	}
+	<-time.After(duration) // that is how long it goes on
+	l.end()
+	close(stop)
+	members.Wait()
+	rest, _ := subscribe(t, open(t, addresses, "", o), group, o.Topic)
+	for s.count() < l.count() {
+		msg := next(t, rest)
+		if s.record(msg) {
 			msg.Ack()
 		}
-		l.check("group", s.ids)
-	})
+	}
+	l.check("group", s.ids)
 }
 
 // store keeps the first of each event.
@@ -187,14 +232,19 @@ type store struct {
 	seen map[string]bool
 }
 
-func (s *store) record(msg *message.Message) {
+// record leaves out messages that are not the receiver's any more, as the service's consumer does.
+func (s *store) record(msg *message.Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if msg.Context().Err() != nil {
+		return false
+	}
 	if !s.seen[msg.UUID] {
 		s.seen[msg.UUID] = true
 		o, _ := application.OriginFrom(msg.Context())
 		s.ids[string(o.Key)] = append(s.ids[string(o.Key)], msg.UUID)
 	}
+	return true
 }
 
 func (s *store) count() int {
@@ -203,8 +253,11 @@ func (s *store) count() int {
 	return len(s.seen)
 }
 
-// visit is a member of the group for a while; it records batches of messages and acks them in any order.
-func (s *store) visit(t *testing.T, addresses []string, group string, l *load, stop <-chan struct{}) (again bool) {
+// visit is a member of the group for a while; it records batches of messages, the first one after the stall, and acks them in
+// any order.
+func (s *store) visit(
+	t *testing.T, addresses []string, group string, l *load, stop <-chan struct{}, stall time.Duration,
+) (again bool) {
 	b := open(t, addresses, "", l.options)
 	subscriber, err := b.Subscriber(group)
 	if err != nil {
@@ -224,9 +277,9 @@ func (s *store) visit(t *testing.T, addresses []string, group string, l *load, s
 		select {
 		case msg := <-messages:
 			batch := gatherSome(msg, messages)
-			for _, m := range batch {
-				s.record(m)
-			}
+			<-time.After(stall)
+			stall = 0
+			batch = slices.DeleteFunc(batch, func(m *message.Message) bool { return !s.record(m) })
 			rand.Shuffle(len(batch), func(i, j int) { batch[i], batch[j] = batch[j], batch[i] })
 			for _, m := range batch {
 				m.Ack()
