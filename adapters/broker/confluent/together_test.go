@@ -31,7 +31,7 @@ func TestManyEventsGoTogether(t *testing.T) {
 	servers := brokertest.FromEnvironment(t, "NSF_TEST_KAFKA")
 	o := benchOptions()
 	b := openTest(t, "confluent://"+servers, o)
-	log := broker.NewLog(b, o.Topic, o.Logger)
+	log := broker.NewLog(b, o)
 	defer log.Close()
 	all := make([]domain.Event, events)
 	for i := range all {

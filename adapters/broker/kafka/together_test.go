@@ -30,7 +30,7 @@ func TestManyEventsGoTogether(t *testing.T) {
 	o := options()
 	o.Partitions = 6
 	b := open(t, []string{servers}, "", o)
-	log := broker.NewLog(b, o.Topic, o.Logger)
+	log := broker.NewLog(b, o)
 	defer log.Close()
 	all := make([]domain.Event, events)
 	for i := range all {
