@@ -61,7 +61,7 @@ func claim(o broker.Options, folder string) error {
 	if o.Claim != nil {
 		return o.Claim(folder)
 	}
-	return os.MkdirAll(folder, 0o700)
+	return os.MkdirAll(folder, 0o700) //nolint:gosec // the operator names the folder
 }
 
 // start starts the goroutines of the broker, which end with its Close.

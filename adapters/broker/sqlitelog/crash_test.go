@@ -78,7 +78,7 @@ func readAll(t *testing.T, b broker.Broker) []string {
 // killed runs a child until it has told of enough records, kills it, and returns all that it has told of.
 func killed(t *testing.T, folder, name string, enough int) []string {
 	t.Helper()
-	child := exec.Command(os.Args[0], "-test.run=^TestKill$", "-test.count=1") //nolint:gosec // it is this test
+	child := exec.Command(os.Args[0], "-test.run=^TestKill$", "-test.count=1")
 	child.Env = append(os.Environ(), crashFolder+"="+folder, "NSF_TEST_SQLITELOG_NAME="+name)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()

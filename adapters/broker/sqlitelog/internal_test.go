@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -227,10 +228,8 @@ func TestClockSetBack(t *testing.T) {
 	}
 	for at := int64(0); at < 500; at += 25 {
 		want := int64(len(times))
-		for offset := len(times) - 1; offset >= 0; offset-- {
-			if times[offset] >= at {
-				want = int64(offset)
-			}
+		if first := slices.IndexFunc(times, func(made int64) bool { return made >= at }); first >= 0 {
+			want = int64(first)
 		}
 		got, err := b.OffsetsAt(t.Context(), "topic", time.UnixMilli(at))
 		if err != nil || got[0] != want {

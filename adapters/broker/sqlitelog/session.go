@@ -26,7 +26,7 @@ const (
 )
 
 // rowCounts are the numbers of rows that one statement inserts. With many rows the cost of a call is shared.
-var rowCounts = [...]int{64, 8, 1} //nolint:gochecknoglobals // a constant
+var rowCounts = [...]int{64, 8, 1}
 
 func newSession(ctx context.Context, db *sql.DB) (*session, error) {
 	conn, err := db.Conn(ctx)
@@ -43,7 +43,7 @@ func newSession(ctx context.Context, db *sql.DB) (*session, error) {
 		{&s.rollback, "ROLLBACK"},
 		{&s.place, `INSERT INTO groups (topic, name, next) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next`},
 	} {
-		if *each.stmt, err = conn.PrepareContext(ctx, each.query); err != nil {
+		if *each.stmt, err = conn.PrepareContext(ctx, each.query); err != nil { //nolint:sqlclosecheck // finalize closes it
 			s.discard()
 			return nil, err
 		}
@@ -99,7 +99,7 @@ func (s *session) insert(ctx context.Context, t *topic, e ends, milliseconds int
 				break
 			}
 		}
-		stmt, err := s.insertion(ctx, t, n)
+		stmt, err := s.insertion(ctx, t, n) //nolint:sqlclosecheck // forget closes it
 		if err != nil {
 			return e, err
 		}

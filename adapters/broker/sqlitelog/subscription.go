@@ -43,7 +43,7 @@ func (s *subscription) read(ctx context.Context) {
 	}
 	defer leave()
 	s.deliver(ctx, t, func(next int64) { s.broker.places.move(at, next) })
-	s.keepPlace() //nolint:contextcheck // the subscription's context has ended
+	s.keepPlace()
 }
 
 // deliver delivers the topic's records from where the subscription begins.

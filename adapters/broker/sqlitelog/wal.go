@@ -118,18 +118,18 @@ func (s *walScan) check() bool {
 // be of a transaction that was never committed.
 func (s *walScan) take() {
 	size := int64(len(s.frame))
-	s.walContent.torn += size
+	s.torn += size
 	if binary.BigEndian.Uint32(s.frame[4:]) != 0 {
-		s.walContent.transactions++
-		s.walContent.committed += s.walContent.torn
-		s.walContent.torn = 0
+		s.transactions++
+		s.committed += s.torn
+		s.torn = 0
 	}
 }
 
 // tail counts what follows the last valid frame, and is not left from an earlier use of the file. n bytes of it are read.
 func (s *walScan) tail(n int) error {
 	for n > 0 && !s.stale(s.frame[:n]) {
-		s.walContent.torn += int64(n)
+		s.torn += int64(n)
 		var err error
 		if n, err = s.next(); err != nil {
 			return fmt.Errorf("read the tail: %w", err)
