@@ -91,7 +91,7 @@ func (z Zone) Within(first, last int64) bool {
 func AppendZones(b []byte, zones []Zone) []byte {
 	last := int64(0)
 	for _, z := range zones {
-		b = append(b, byte(len(z.spans)))
+		b = append(b, byte(len(z.spans))) //nolint:gosec // maxSpans at most
 		for _, s := range z.spans {
 			b = binary.AppendVarint(b, s.first-last)
 			b = binary.AppendUvarint(b, uint64(s.last-s.first)) //nolint:gosec // not negative

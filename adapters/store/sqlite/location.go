@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/netstreamflow/netstreamflow/adapters/store"
@@ -74,7 +75,7 @@ func readerDSN(path string) string {
 
 func dsn(path, mode string, pragmas ...string) string {
 	values := url.Values{"mode": {mode}}
-	values.Set("_busy_timeout", fmt.Sprint(busyMillis))
+	values.Set("_busy_timeout", strconv.Itoa(busyMillis))
 	values["_pragma"] = append(pragmas, "temp_store(memory)", "mmap_size(0)", "trusted_schema(0)")
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: values.Encode()}).String()
 }

@@ -29,7 +29,7 @@ func openIn(t testing.TB, folder string) *Store {
 // records, and the disk is tried by other tests.
 func memoryFolder(t testing.TB) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("/dev/shm", "netstreamflow")
+	folder, err := os.MkdirTemp("/dev/shm", "netstreamflow") //nolint:usetesting // its folder is on the disk
 	if err != nil {
 		return t.TempDir()
 	}
@@ -39,15 +39,6 @@ func memoryFolder(t testing.TB) string {
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) application.Store { return openIn(t, memoryFolder(t)) })
-}
-
-// TestManyEventsOfAUser has all users in the table pairs after a few events.
-func TestManyEventsOfAUser(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) application.Store {
-		s := openIn(t, memoryFolder(t))
-		s.writer.sampling = sampling{every: 1, enough: 4}
-		return s
-	})
 }
 
 func TestDurable(t *testing.T) {
