@@ -1,0 +1,2 @@
+// Package postgres keeps events in a PostgreSQL database.
+package postgres
