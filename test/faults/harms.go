@@ -12,6 +12,8 @@ type harm struct {
 	name, about string
 	// fits says where the harm makes sense.
 	fits func(combination) bool
+	// possible says why this machine cannot do it, if it cannot.
+	possible func() error
 	// services is how many run from the start, one if it is 0.
 	services int
 	// prepare is called before the service starts, and inflict under load. What inflict breaks, it mends. It counts in
@@ -71,7 +73,7 @@ var harms = []harm{
 	},
 	{
 		name: "full-disk", about: "the disk of the data folder is full for a while; needs root, for a small file system",
-		fits: combination.onDisk, prepare: smallDisk, inflict: outlived(disk, fillDisk), verify: checkFiles,
+		fits: combination.onDisk, possible: canMount, prepare: smallDisk, inflict: outlived(disk, fillDisk), verify: checkFiles,
 	},
 	{
 		name: "poison", about: "another producer writes records that are no events; each must be a dead letter",

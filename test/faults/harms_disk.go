@@ -3,31 +3,34 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
 )
 
-// smallDisk puts the data on a file system of its own, which only root can make.
-func smallDisk(ctx context.Context, r *run) error {
-	if os.Geteuid() != 0 {
-		return errors.New("only root can mount a small disk")
-	}
-	if err := os.MkdirAll(r.dataDir, 0o755); err != nil {
+// canMount tries whether this process may mount a file system.
+func canMount() error {
+	folder, err := os.MkdirTemp("", "faults-mount-")
+	if err != nil {
 		return err
 	}
-	if out, err := exec.CommandContext(ctx, "mount", "-t", "tmpfs", "-o", "size=64m", "faults", r.dataDir).CombinedOutput(); err != nil {
-		return fmt.Errorf("mount a small disk: %w\n%s", err, out)
+	defer os.Remove(folder) //nolint:errcheck // it is a temporary folder
+	if err := mount(folder); err != nil {
+		return err
 	}
-	r.onCleanUp(func() error {
-		if err := syscall.Unmount(r.dataDir, 0); err != nil {
-			return fmt.Errorf("unmount %s: %w", r.dataDir, err)
-		}
-		return nil
-	})
+	return unmount(folder)
+}
+
+// smallDisk puts the data on a file system of its own.
+func smallDisk(_ context.Context, r *run) error {
+	if err := os.MkdirAll(r.dataDir, 0o700); err != nil {
+		return err
+	}
+	if err := mount(r.dataDir); err != nil {
+		return err
+	}
+	r.onCleanUp(func() error { return unmount(r.dataDir) })
 	return nil
 }
 

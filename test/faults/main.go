@@ -36,6 +36,7 @@ func suite(ctx context.Context) error {
 	seconds := pflag.Float64("seconds", 20, "`seconds` that a harm lasts, of a kind that lasts")
 	users := pflag.Int("users", 32, "`number` of users")
 	connections := pflag.Int("connections", 8, "`number` of connections of the load")
+	ci := pflag.Bool("ci", false, "make a short selection of runs instead, which covers every harm and every combination")
 	listing := pflag.Bool("list", false, "list the harms")
 	pflag.Parse()
 	if *listing {
@@ -45,6 +46,10 @@ func suite(ctx context.Context) error {
 	if *users < *connections || *connections < 1 || *times < 1 || *seconds <= 0 {
 		return errors.New("--users must be as many as --connections or more, and --times and --seconds more than 0")
 	}
+	o := options{users: *users, connections: *connections, servers: serversFromEnvironment()}
+	if *ci {
+		return runAll(ctx, o, possible(short()))
+	}
 	all, err := combinations(*brokers, *stores)
 	if err != nil {
 		return err
@@ -53,9 +58,9 @@ func suite(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := options{
-		times: *times, users: *users, connections: *connections,
-		lasting: time.Duration(*seconds * float64(time.Second)), servers: serversFromEnvironment(),
+	tasks := plan(all, which, *times, time.Duration(*seconds*float64(time.Second)))
+	if len(*names) == 0 {
+		tasks = possible(tasks)
 	}
-	return runAll(ctx, o, plan(all, which, o.times))
+	return runAll(ctx, o, tasks)
 }

@@ -36,8 +36,7 @@ func launch(ctx context.Context, binary, logFile string, environ []string, args 
 	p := &process{log: log, listening: make(chan struct{}), exited: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), binary, args...)
 	p.cmd.Env = environ
-	// Whoever ends this program from a terminal ends the services by it.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	endWithUs(p.cmd)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		return nil, err
