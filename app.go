@@ -24,6 +24,7 @@ type App struct {
 	logger    *slog.Logger
 	handler   http.Handler
 	log       *broker.Log
+	spool     *broker.Spool
 	consumers consumers
 	health    *health
 	volatile  bool
@@ -34,11 +35,11 @@ type App struct {
 	addr      net.Addr
 }
 
-func newApp(cfg valid, logger *slog.Logger, handler http.Handler, log *broker.Log, c consumers, h *health,
+func newApp(cfg valid, logger *slog.Logger, handler http.Handler, log *broker.Log, spool *broker.Spool, c consumers, h *health,
 	b broker.Broker, s application.Store,
 ) *App {
 	return &App{
-		cfg: cfg.Config, logger: logger, handler: handler, log: log, consumers: c, health: h,
+		cfg: cfg.Config, logger: logger, handler: handler, log: log, spool: spool, consumers: c, health: h,
 		volatile: isVolatile(b) && s.Volatile(), awaitConsumer: isVolatile(b), listening: make(chan struct{}),
 	}
 }
@@ -106,6 +107,9 @@ func (a *App) drain(server *http.Server, running *sync.WaitGroup, cutOff context
 	}
 	ended := make(chan struct{})
 	go func() {
+		if a.spool != nil {
+			a.spool.Close() // what waits in it does so until the next start
+		}
 		a.log.Close()
 		for _, c := range a.consumers.all() {
 			c.Stop()

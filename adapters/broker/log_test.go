@@ -94,7 +94,10 @@ func events(t testing.TB, user string, n, size int) []domain.Event {
 // publishing publishes in the background.
 func publishing(ctx context.Context, l *broker.Log, events []domain.Event) <-chan error {
 	done := make(chan error, 1)
-	go func() { done <- l.Publish(ctx, events) }()
+	go func() {
+		_, err := l.Publish(ctx, events)
+		done <- err
+	}()
 	return done
 }
 
@@ -102,7 +105,7 @@ func TestLogPublishes(t *testing.T) {
 	f := &fakeBroker{}
 	l := f.log(t)
 	all := events(t, "user", 3, 10)
-	if err := l.Publish(t.Context(), all); err != nil {
+	if _, err := l.Publish(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
 	msg := f.batches[0][0]
@@ -115,7 +118,7 @@ func TestLogPublishes(t *testing.T) {
 	}
 	l.Close()
 	l.Close()
-	if err := l.Publish(t.Context(), all); !errors.Is(err, domain.ErrUnavailable) {
+	if _, err := l.Publish(t.Context(), all); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("after the close: %v", err)
 	}
 }
@@ -124,7 +127,7 @@ func TestLogPublishesNothing(t *testing.T) {
 	f := &fakeBroker{}
 	l := f.log(t)
 	defer l.Close()
-	if err := l.Publish(context.Background(), nil); err != nil || len(f.batches) != 0 {
+	if _, err := l.Publish(context.Background(), nil); err != nil || len(f.batches) != 0 {
 		t.Errorf("%d publications, error %v", len(f.batches), err)
 	}
 }
@@ -165,7 +168,7 @@ func TestLogBoundsBatches(t *testing.T) {
 			f := &fakeBroker{}
 			l := f.log(t)
 			defer l.Close()
-			if err := l.Publish(t.Context(), events(t, "user", test.n, test.size)); err != nil {
+			if _, err := l.Publish(t.Context(), events(t, "user", test.n, test.size)); err != nil {
 				t.Fatal(err)
 			}
 			if got := slices.Max(f.sizes()); got > test.largest {
@@ -188,7 +191,7 @@ func TestLogKeepsTheOrderOfAUser(t *testing.T) {
 				for _, e := range batch {
 					want[c] = append(want[c], e.ID().String())
 				}
-				if err := l.Publish(t.Context(), batch); err != nil {
+				if _, err := l.Publish(t.Context(), batch); err != nil {
 					t.Error(err)
 				}
 			}
@@ -348,7 +351,7 @@ func TestLogLogsEachEvent(t *testing.T) {
 	f := &fakeBroker{}
 	l := f.logTo(t, slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	event := events(t, "user", 1, 1)
-	if err := l.Publish(t.Context(), event); err != nil {
+	if _, err := l.Publish(t.Context(), event); err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
@@ -380,7 +383,7 @@ func BenchmarkLog(b *testing.B) {
 			b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
 			b.RunParallel(func(pb *testing.PB) {
 				for i := 0; pb.Next(); i++ {
-					if err := l.Publish(b.Context(), users[i%len(users)]); err != nil {
+					if _, err := l.Publish(b.Context(), users[i%len(users)]); err != nil {
 						b.Error(err)
 					}
 				}
