@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/sqlitelog"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
@@ -369,25 +372,40 @@ func (n *nowhere) Publisher() message.Publisher            { return n }
 func (*nowhere) Publish(string, ...*message.Message) error { return nil }
 func (*nowhere) Lanes() int                                { return 6 }
 
-// BenchmarkLog is what the log itself costs: the publisher does nothing.
+// BenchmarkLog is what the log itself costs, alone and behind a spool to which nothing goes: the publisher does nothing.
 func BenchmarkLog(b *testing.B) {
-	for _, callers := range []int{1, 64} {
-		b.Run(fmt.Sprint(callers), func(b *testing.B) {
-			l := broker.NewLog(&nowhere{}, broker.Options{Topic: "topic", Logger: slog.New(slog.DiscardHandler)})
-			defer l.Close()
-			var users [][]domain.Event
-			for u := range 64 {
-				users = append(users, events(b, fmt.Sprint(u), 1, 100))
-			}
-			b.ReportAllocs()
-			b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
-			b.RunParallel(func(pb *testing.PB) {
-				for i := 0; pb.Next(); i++ {
-					if _, err := l.Publish(b.Context(), users[i%len(users)]); err != nil {
-						b.Error(err)
+	o := broker.SpoolOptions{Bytes: 1 << 30, Options: broker.Options{
+		Topic: "topic", PublishTimeout: timeout, MaxMessageBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler),
+	}}
+	l := broker.NewLog(&nowhere{}, o.Options)
+	defer l.Close()
+	local, err := sqlitelog.Open(b.Context(), &url.URL{Scheme: "sqlite-log", Path: filepath.Join(b.TempDir(), "spool.db")}, o.Options)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer local.Close()
+	s, err := broker.NewSpool(b.Context(), l, &nowhere{}, local.(broker.LocalLog), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	var users [][]domain.Event
+	for u := range 64 {
+		users = append(users, events(b, fmt.Sprint(u), 1, 100))
+	}
+	for name, log := range map[string]application.Log{"log": l, "spool": s} {
+		for _, callers := range []int{1, 64} {
+			b.Run(fmt.Sprintf("%s/%d", name, callers), func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
+				b.RunParallel(func(pb *testing.PB) {
+					for i := 0; pb.Next(); i++ {
+						if _, err := log.Publish(b.Context(), users[i%len(users)]); err != nil {
+							b.Error(err)
+						}
 					}
-				}
+				})
 			})
-		})
+		}
 	}
 }
