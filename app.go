@@ -24,6 +24,7 @@ type App struct {
 	logger    *slog.Logger
 	handler   http.Handler
 	log       *broker.Log
+	spool     *broker.Spool
 	consumers consumers
 	health    *health
 	retention *retention
@@ -35,11 +36,11 @@ type App struct {
 	addr      net.Addr
 }
 
-func newApp(cfg valid, logger *slog.Logger, handler http.Handler, log *broker.Log, c consumers, h *health, r *retention,
-	b broker.Broker, s application.Store,
+func newApp(cfg valid, logger *slog.Logger, handler http.Handler, log *broker.Log, spool *broker.Spool, c consumers, h *health,
+	r *retention, b broker.Broker, s application.Store,
 ) *App {
 	return &App{
-		cfg: cfg.Config, logger: logger, handler: handler, log: log, consumers: c, health: h, retention: r,
+		cfg: cfg.Config, logger: logger, handler: handler, log: log, spool: spool, consumers: c, health: h, retention: r,
 		volatile: isVolatile(b) && s.Volatile(), awaitConsumer: isVolatile(b), listening: make(chan struct{}),
 	}
 }
@@ -109,6 +110,9 @@ func (a *App) drain(server *http.Server, running *sync.WaitGroup, cutOff context
 	}
 	ended := make(chan struct{})
 	go func() {
+		if a.spool != nil {
+			a.spool.Close() // what waits in it does so until the next start
+		}
 		a.log.Close()
 		for _, c := range a.consumers.all() {
 			c.Stop()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -35,6 +36,9 @@ type Config struct {
 	Partitions, ReplicationFactor int
 	// PublishTimeout is how long a request waits for the broker's acknowledgement.
 	PublishTimeout time.Duration
+	// Spool has events wait in a file under DataDir while the broker is away, up to SpoolBytes of them.
+	Spool      bool
+	SpoolBytes int64
 	// MaxBody is the size of one event's body, in bytes.
 	MaxBody int64
 	// LogLevel and LogFormat ("text" or "json") shape the log.
@@ -55,6 +59,7 @@ const (
 	maxRetention   = 100 * 365 * 24 * time.Hour
 	minLogBytes    = 1 << 20
 	maxLogBytes    = 1 << 50
+	maxSpool       = 1 << 50
 )
 
 // DefaultConfig returns the defaults.
@@ -69,6 +74,7 @@ func DefaultConfig() Config {
 		Group:           "netstreamflow",
 		Partitions:      6,
 		PublishTimeout:  10 * time.Second,
+		SpoolBytes:      1 << 30,
 		MaxBody:         1 << 20,
 		LogLevel:        slog.LevelInfo,
 		LogFormat:       defaultLogFormat(),
@@ -106,6 +112,25 @@ func (c Config) Validate() error {
 			return s.fault(err.Error())
 		}
 	}
+	return c.checkSpool()
+}
+
+// checkSpool refuses a spool in front of a log that is on this machine itself.
+func (c *Config) checkSpool() error {
+	scheme, _, _ := strings.Cut(strings.ToLower(c.Broker), ":")
+	if !c.Spool || scheme != schemeMemory && scheme != schemeEmbedded {
+		return nil
+	}
+	return c.setting("spool").fault("must be false with --broker " + scheme + ": as that is on this machine itself and is never away")
+}
+
+// setting returns the one of the name.
+func (c *Config) setting(name string) *setting {
+	for _, s := range c.settings() {
+		if s.name == name {
+			return s
+		}
+	}
 	return nil
 }
 
@@ -127,6 +152,8 @@ func (c *Config) settings() []*setting {
 		{name: "partitions", usage: "`number` of partitions of a topic that is made; an existing one is never altered", value: integer(&c.Partitions, 1, maxPartitions)},
 		{name: "replication-factor", usage: "`number` of replicas of a topic that is made; 0 is the broker's default", value: integer(&c.ReplicationFactor, 0, maxReplication)},
 		{name: "publish-timeout", usage: "how `long` a request waits for the broker's acknowledgement", value: duration(&c.PublishTimeout, 10*time.Millisecond, 10*time.Minute)},
+		{name: "spool", usage: "take events into a file under the data folder while the broker is away, and forward them when it is back", value: boolean(&c.Spool)},
+		{name: "spool-bytes", usage: "how many `bytes` of events may wait there", value: integer(&c.SpoolBytes, 1<<20, maxSpool)},
 		{name: "max-body", usage: "size of an event's body in `bytes`", value: integer(&c.MaxBody, 1024, maxBodyLimit)},
 		{name: "log-level", usage: "least `level` that is logged: debug, info, warn or error", value: level(&c.LogLevel)},
 		{name: "log-format", usage: "`format` of the log on standard error: text or json", value: choice(&c.LogFormat, formatText, formatJSON)},

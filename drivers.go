@@ -17,12 +17,18 @@ type Drivers struct {
 	Stores  map[string]store.Open
 }
 
+// Schemes of brokers without a server.
+const (
+	schemeMemory   = "memory"
+	schemeEmbedded = "sqlite-log"
+)
+
 // BuiltIn returns the drivers that come with netstreamflow.
 func BuiltIn() Drivers {
 	return Drivers{
 		Brokers: map[string]broker.Open{
-			"memory":     gochannel.Open,
-			"sqlite-log": sqlitelog.Open,
+			schemeMemory:     gochannel.Open,
+			schemeEmbedded: sqlitelog.Open,
 			"kafka":      kafka.Open,
 			"confluent":  confluent.Open,
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,13 +25,15 @@ const (
 type health struct {
 	broker, store *check
 	log           *broker.Log
+	spool         *broker.Spool
 	consumer      *consumer.Consumer
 	draining      atomic.Bool
 }
 
-func newHealth(b broker.Broker, l *broker.Log, s application.Store, c consumers, logger *slog.Logger) *health {
+func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s application.Store, c consumers, logger *slog.Logger) *health {
 	h := &health{
 		log:      l,
+		spool:    spool,
 		broker:   &check{name: "broker", logger: logger},
 		store:    &check{name: "store", ping: s.Ping, logger: logger},
 		consumer: c.recorder,
@@ -45,6 +48,9 @@ func newHealth(b broker.Broker, l *broker.Log, s application.Store, c consumers,
 func (h *health) ready(ctx context.Context) []rest.Part {
 	up, detail := h.consumer.Status()
 	parts := []rest.Part{h.publishing(h.broker.part(ctx)), h.store.part(ctx), {Name: "consumer", Up: up, Detail: detail}}
+	if h.spool != nil {
+		parts = append(parts, spoolPart(h.spool.Status(ctx)))
+	}
 	if h.draining.Load() {
 		parts = append(parts, rest.Part{Name: "service", Detail: "is shutting down"})
 	}
@@ -71,6 +77,33 @@ func (h *health) publishing(p rest.Part) rest.Part {
 		what = p.Detail + ", and " + what
 	}
 	return rest.Part{Name: p.Name, Up: p.Up && refused < r.Lanes, Detail: what}
+}
+
+// spoolPart says what waits in the spool; it is not up when it takes nothing more.
+func spoolPart(s broker.SpoolStatus) rest.Part {
+	p := rest.Part{Name: "spool", Up: s.Err == nil && s.Bytes < s.Limit}
+	switch {
+	case s.Err != nil:
+		p.Detail = "its file cannot be read"
+	case s.Spooling || s.Events > 0:
+		p.Detail = fmt.Sprintf("%d events (%s of %s) wait for the broker", s.Events, size(s.Bytes), size(s.Limit))
+	default:
+		p.Detail = "nothing waits for the broker"
+	}
+	return p
+}
+
+// size is a number of bytes for people.
+func size(bytes int64) string {
+	for _, unit := range []struct {
+		bytes int64
+		name  string
+	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if bytes >= unit.bytes {
+			return strconv.FormatFloat(float64(bytes)/float64(unit.bytes), 'f', 1, 64) + " " + unit.name
+		}
+	}
+	return strconv.FormatInt(bytes, 10) + " bytes"
 }
 
 // live says whether the process can go on: a broker or store that is away is waited for, a consumer that has ended is not.

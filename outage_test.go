@@ -2,7 +2,10 @@ package netstreamflow_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -154,5 +157,83 @@ func TestBrokerAway(t *testing.T) {
 				t.Logf("publishing goes on after %v", took)
 			}
 		})
+	}
+}
+
+// TestSpool has the broker away, the service stopped and started meanwhile, and the broker back: all comes into the store, in
+// order for each user.
+func TestSpool(t *testing.T) {
+	for _, scheme := range kafkaDrivers {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			k, address := newKafkaOnOff(t)
+			k.on()
+			cfg := netstreamflow.DefaultConfig()
+			cfg.Listen, cfg.Broker, cfg.Store, cfg.LogOutput, cfg.PublishTimeout = "127.0.0.1:0", scheme+"://"+address, "memory:", t.Output(), 4*time.Second
+			cfg.DataDir, cfg.Spool = t.TempDir(), true
+			url, end := start(t, cfg)
+			want := map[string][]string{}
+			publish := func(n int, durability string) {
+				t.Helper()
+				for i := range n {
+					user := fmt.Sprint("user", i%5)
+					res, took := post(t, url, user)
+					if res.StatusCode != http.StatusAccepted || took > cfg.PublishTimeout {
+						t.Fatalf("%s after %v", res.Status, took)
+					}
+					if got := res.Header.Get("Netstreamflow-Durability"); durability != "" && got != durability {
+						t.Errorf("durability %q, want %q", got, durability)
+					}
+					want[user] = append(want[user], strings.TrimPrefix(res.Header.Get("Location"), "/api/events/"))
+				}
+			}
+			publish(20, "")
+			k.off()
+			publish(40, "spooled")
+			if status, body := get(t, url+"/health/ready"); status != http.StatusServiceUnavailable || !strings.Contains(body, "40 events (") {
+				t.Errorf("%d %s", status, body)
+			}
+			end()
+			url, _ = start(t, cfg)
+			publish(20, "spooled")
+			k.on()
+			publish(20, "")
+			awaitCount(t, url, 100)
+			for user, ids := range want {
+				if got := idsOf(t, url, user); !slices.Equal(got, ids) {
+					t.Errorf("%s has %v, want %v", user, got, ids)
+				}
+			}
+			awaitReady(t, url)
+			if _, body := get(t, url+"/health/ready"); !strings.Contains(body, `"spool":{"status":"up","detail":"nothing waits`) {
+				t.Errorf("%s", body)
+			}
+		})
+	}
+}
+
+func idsOf(t *testing.T, url, user string) (ids []string) {
+	t.Helper()
+	var list struct{ Events []struct{ EventID string } }
+	_, body := get(t, url+"/api/events/user/"+user)
+	if err := json.Unmarshal([]byte(body), &list); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list.Events {
+		ids = append(ids, e.EventID)
+	}
+	return ids
+}
+
+func awaitReady(t *testing.T, url string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		status, body := get(t, url+"/health/ready")
+		if status == http.StatusOK {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d %s", status, body)
+		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/application"
-	"github.com/netstreamflow/netstreamflow/domain"
 	"github.com/netstreamflow/netstreamflow/ports/consumer"
 )
 
@@ -32,12 +31,12 @@ func (p *parts) log() (replayable, error) {
 	if b, ok := p.broker.(replayable); ok && !isVolatile(b) {
 		return b, p.checkStore()
 	}
-	return nil, p.cfg.settingFault("broker", "must name a log that can be read again, such as sqlite-log: or kafka://host:port")
+	return nil, p.cfg.setting("broker").fault("must name a log that can be read again, such as sqlite-log: or kafka://host:port")
 }
 
 func (p *parts) checkStore() error {
 	if p.store.Volatile() {
-		return p.cfg.settingFault("store", "must name a store that outlives this program, such as sqlite: or postgres://host/database")
+		return p.cfg.setting("store").fault("must name a store that outlives this program, such as sqlite: or postgres://host/database")
 	}
 	return nil
 }
@@ -88,14 +87,4 @@ func (p *parts) stream(ctx context.Context, yield func(event []byte) error) erro
 		return fmt.Errorf("read the store: %w", err)
 	}
 	return nil
-}
-
-// settingFault is that of a setting whose value does not go with what is to be done.
-func (c Config) settingFault(name, detail string) error {
-	for _, s := range c.settings() {
-		if s.name == name {
-			return s.fault(detail)
-		}
-	}
-	return domain.Invalid("", detail)
 }

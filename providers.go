@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"path/filepath"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -67,12 +69,59 @@ func (c Config) openFault(name string, err error) error {
 	if !errors.As(err, &invalid) || len(invalid.Violations) == 0 {
 		return fmt.Errorf("open the %s: %w", name, err)
 	}
-	return c.settingFault(name, invalid.Violations[0].Detail)
+	return c.setting(name).fault(invalid.Violations[0].Detail)
 }
 
 func provideLog(b broker.Broker, cfg valid, logger *slog.Logger) (*broker.Log, func()) {
 	l := broker.NewLog(b, broker.Options{Topic: cfg.Topic, PublishTimeout: cfg.PublishTimeout, Logger: logger.With("part", "broker")})
 	return l, l.Close
+}
+
+// spoolFile is the spool's file in the data folder.
+const spoolFile = "spool.db"
+
+// provideSpool opens the spool where there is to be one.
+func provideSpool(ctx context.Context, cfg valid, d Drivers, f *folders, b broker.Broker, l *broker.Log, logger *slog.Logger) (*broker.Spool, func(), error) {
+	if !cfg.Spool {
+		return nil, func() {}, nil
+	}
+	o := broker.SpoolOptions{Bytes: cfg.SpoolBytes, Options: broker.Options{
+		Topic: cfg.Topic, DeadLetterTopic: cfg.DeadLetterTopic(), Partitions: 1, PublishTimeout: broker.SpoolTimeout(cfg.PublishTimeout),
+		MaxMessageBytes: int(cfg.MaxBody) + encodingGrowth, DataDir: cfg.DataDir, Claim: f.claim, Logger: logger.With("part", "spool"),
+	}}
+	file := url.URL{Scheme: schemeEmbedded, Opaque: url.PathEscape(filepath.Join(cfg.DataDir, spoolFile))}
+	opened, err := broker.OpenURL(ctx, d.Brokers, file.String(), o.Options)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the spool: %w", err)
+	}
+	release := func() {
+		if err := errors.Join(opened.Publisher().Close(), opened.Close()); err != nil {
+			logger.Error("closing the spool failed", "error", err)
+		}
+	}
+	local, ok := opened.(broker.LocalLog)
+	if !ok {
+		release()
+		return nil, nil, fmt.Errorf("open the spool: the driver %s cannot back one", schemeEmbedded)
+	}
+	o.PublishTimeout = cfg.PublishTimeout
+	s, err := broker.NewSpool(ctx, l, b, local, o)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return s, func() {
+		s.Close()
+		release()
+	}, nil
+}
+
+// provideEventLog is what requests publish to.
+func provideEventLog(l *broker.Log, s *broker.Spool) application.Log {
+	if s != nil {
+		return s
+	}
+	return l
 }
 
 func providePublish(log application.Log, cfg valid) *application.Publish {

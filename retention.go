@@ -31,7 +31,7 @@ func newRetention(cfg valid, b broker.Broker, s application.Store, logger *slog.
 	if cfg.Retention > 0 {
 		var ok bool
 		if r.expirer, ok = s.(application.Expirer); !ok {
-			return nil, cfg.settingFault("retention", "must be 0 with this store, which keeps everything")
+			return nil, cfg.setting("retention").fault("must be 0 with this store, which keeps everything")
 		}
 	}
 	if cfg.LogRetention > 0 || cfg.LogRetentionBytes > 0 {
@@ -41,10 +41,10 @@ func newRetention(cfg valid, b broker.Broker, s application.Store, logger *slog.
 		}
 		var ok bool
 		if r.trimmer, ok = b.(broker.Trimmer); !ok {
-			return nil, cfg.settingFault(name, "must be 0 with this broker, which sees to its own retention or keeps nothing")
+			return nil, cfg.setting(name).fault("must be 0 with this broker, which sees to its own retention or keeps nothing")
 		}
 		if s.Volatile() {
-			return nil, cfg.settingFault(name, "must be 0 with a store in memory: the log is all that there is")
+			return nil, cfg.setting(name).fault("must be 0 with a store in memory: the log is all that there is")
 		}
 	}
 	return r, nil

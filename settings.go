@@ -91,13 +91,19 @@ func (f flag) Type() string { return f.kind }
 func (c *Config) AddFlags(fs *pflag.FlagSet, names ...string) {
 	for _, s := range c.settings() {
 		if len(names) == 0 || slices.Contains(names, s.name) {
-			fs.Var(flag{s}, s.name, s.usage)
+			f := fs.VarPF(flag{s}, s.name, "", s.usage)
+			if s.kind == kindBool {
+				f.NoOptDefVal = "true"
+			}
 		}
 	}
 	fs.String(configFlag, "", "YAML `file` with settings; flags and environment variables go before it")
 }
 
 const configFlag = "config"
+
+// kindBool is the kind of a setting whose flag needs no value.
+const kindBool = "bool"
 
 // FlagError turns an error of flag parsing into a [*SettingError].
 func FlagError(err error) error {
@@ -134,6 +140,17 @@ func integer[T int | int64](p *T, least, most int64) value {
 			return domain.Invalid("", fmt.Sprintf("must be a whole number from %d to %d", least, most))
 		}
 		*p = T(n)
+		return nil
+	}}
+}
+
+func boolean(p *bool) value {
+	return value{kind: kindBool, get: func() string { return strconv.FormatBool(*p) }, set: func(s string) error {
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return domain.Invalid("", "must be true or false")
+		}
+		*p = b
 		return nil
 	}}
 }

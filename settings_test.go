@@ -80,6 +80,7 @@ func TestBadSettingsNameTheSettingTheValueAndWhatIsAllowed(t *testing.T) {
 		"bad number":             {args: []string{"--partitions", "many"}, want: []string{"--partitions", `"many"`, "1 to 10000"}},
 		"number out of range":    {args: []string{"--partitions=0"}, want: []string{"--partitions", `"0"`, "1 to 10000"}},
 		"bad duration":           {args: []string{"--publish-timeout", "10"}, want: []string{"--publish-timeout", `"10"`, "10s"}},
+		"bad spool":              {args: []string{"--spool=perhaps"}, want: []string{"--spool", `"perhaps"`, "true or false"}},
 		"bad level":              {args: []string{"--log-level", "loud"}, want: []string{"--log-level", `"loud"`, "debug, info, warn or error"}},
 		"bad format":             {args: []string{"--log-format", "xml"}, want: []string{"--log-format", `"xml"`, "text or json"}},
 		"bad address":            {args: []string{"--listen", "5000"}, want: []string{"--listen", `"5000"`, "host:port"}},
@@ -167,5 +168,27 @@ func TestConfigurationPageIsCurrent(t *testing.T) {
 	got, err := os.ReadFile(path)
 	if err != nil || string(got) != want {
 		t.Errorf("%s is not what the code says: go test . -run TestConfigurationPageIsCurrent -update (%v)", path, err)
+	}
+}
+
+// TestSpoolNeedsABrokerElsewhere refuses a spool in front of what is on this machine itself.
+func TestSpoolNeedsABrokerElsewhere(t *testing.T) {
+	for broker, want := range map[string]string{
+		"memory:": "memory:", "SQLITE-LOG:/tmp/log.db": "sqlite-log:", "kafka://127.0.0.1:1": "", "confluent://127.0.0.1:1": "",
+	} {
+		cfg, err := load(t, []string{"--spool", "--broker", broker}, nil)
+		if err != nil || !cfg.Spool {
+			t.Fatalf("got %t, %v", cfg.Spool, err)
+		}
+		err = cfg.Validate()
+		if want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", broker, err)
+			}
+			continue
+		}
+		if _, ok := errors.AsType[*netstreamflow.SettingError](err); !ok || !strings.Contains(err.Error(), "--spool") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got the error %v", broker, err)
+		}
 	}
 }

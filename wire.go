@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/wire"
 
-	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/application"
 )
 
@@ -26,6 +25,8 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		provideBroker,
 		provideStore,
 		provideLog,
+		provideSpool,
+		provideEventLog,
 		provideConsumers,
 		providePublish,
 		provideHandler,
@@ -34,7 +35,6 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		newHealth,
 		newRetention,
 		newApp,
-		wire.Bind(new(application.Log), new(*broker.Log)),
 		wire.Bind(new(application.Reader), new(application.Store)),
 		wire.Bind(new(application.Recorder), new(application.Store)),
 	))

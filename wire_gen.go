@@ -60,9 +60,18 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		return nil, nil, err
 	}
 	log, cleanup3 := provideLog(broker, netstreamflowValid, logger)
-	publish := providePublish(log, netstreamflowValid)
-	store, cleanup4, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
+	spool, cleanup4, err := provideSpool(ctx, netstreamflowValid, d, netstreamflowFolders, broker, log, logger)
 	if err != nil {
+		cleanup3()
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
+	applicationLog := provideEventLog(log, spool)
+	publish := providePublish(applicationLog, netstreamflowValid)
+	store, cleanup5, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
+	if err != nil {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
@@ -72,15 +81,17 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	record := application.NewRecord(store)
 	netstreamflowConsumers, err := provideConsumers(netstreamflowValid, broker, store, record, logger)
 	if err != nil {
+		cleanup5()
 		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	netstreamflowHealth := newHealth(broker, log, store, netstreamflowConsumers, logger)
+	netstreamflowHealth := newHealth(broker, log, spool, store, netstreamflowConsumers, logger)
 	handler, err := provideHandler(netstreamflowValid, publish, find, netstreamflowHealth, logger)
 	if err != nil {
+		cleanup5()
 		cleanup4()
 		cleanup3()
 		cleanup2()
@@ -89,14 +100,16 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	netstreamflowRetention, err := newRetention(netstreamflowValid, broker, store, logger)
 	if err != nil {
+		cleanup5()
 		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	app := newApp(netstreamflowValid, logger, handler, log, netstreamflowConsumers, netstreamflowHealth, netstreamflowRetention, broker, store)
+	app := newApp(netstreamflowValid, logger, handler, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowRetention, broker, store)
 	return app, func() {
+		cleanup5()
 		cleanup4()
 		cleanup3()
 		cleanup2()

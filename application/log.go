@@ -17,7 +17,13 @@ type Log interface {
 	// events apart; any other error stands for all of them. An event that failed with [domain.ErrUnavailable] may be in the
 	// log all the same; publishing it again with the same id is safe. It ends when ctx does, with [domain.ErrUnavailable] for
 	// the events that are not known to be durable, and is safe for concurrent use.
-	Publish(ctx context.Context, events []domain.Event) error
+	Publish(ctx context.Context, events []domain.Event) (Receipt, error)
+}
+
+// Receipt tells how events are durable that have no error.
+type Receipt struct {
+	// Spooled is how many wait on this instance for the broker.
+	Spooled int
 }
 
 // PublishError is the outcome of a publication that did not succeed as a whole: one error for each event, nil where the
@@ -43,6 +49,16 @@ func (e PublishError) Unwrap() []error {
 		}
 	}
 	return failed
+}
+
+// OrNil returns e as an error, nil where it holds none.
+func (e PublishError) OrNil() error {
+	for _, err := range e {
+		if err != nil {
+			return e
+		}
+	}
+	return nil
 }
 
 // EachError tells the error of the i-th of n events from the error of their publication.

@@ -20,17 +20,18 @@ func NewPublish(log Log, timeout time.Duration) *Publish {
 	return &Publish{log: log, timeout: timeout, now: time.Now}
 }
 
-// One publishes one event and returns it when it is durable. key is the caller's idempotency key, "" for none: the same
+// One publishes one event and returns it when it is durable, with how it is. key is the caller's idempotency key, "" for none: the same
 // key, user and type give the same event id, unless the draft has one of its own.
-func (p *Publish) One(ctx context.Context, draft domain.Draft, key string) (domain.Event, error) {
+func (p *Publish) One(ctx context.Context, draft domain.Draft, key string) (domain.Event, Receipt, error) {
 	if key != "" && draft.ID == (domain.UUID{}) {
 		draft.ID = domain.NamedUUID("idempotency", key, draft.UserID, draft.EventType)
 	}
 	event, err := draft.Event(p.now())
 	if err != nil {
-		return domain.Event{}, err
+		return domain.Event{}, Receipt{}, err
 	}
-	return event, EachError(p.publish(ctx, []domain.Event{event}), 1)(0)
+	receipt, err := p.publish(ctx, []domain.Event{event})
+	return event, receipt, EachError(err, 1)(0)
 }
 
 // Result is the outcome for one draft of many.
@@ -45,9 +46,10 @@ type Candidate struct {
 	Err   error
 }
 
-// Many publishes those candidates that are valid, in order, and returns a result for each. key is as for One, together
+// Many publishes those candidates that are valid, in order, and returns a result for each, and how those without an error are
+// durable. key is as for One, together
 // with the candidate's place.
-func (p *Publish) Many(ctx context.Context, candidates []Candidate, key string) []Result {
+func (p *Publish) Many(ctx context.Context, candidates []Candidate, key string) ([]Result, Receipt) {
 	results := make([]Result, len(candidates))
 	events := make([]domain.Event, 0, len(candidates))
 	places := make([]int, 0, len(candidates))
@@ -63,13 +65,14 @@ func (p *Publish) Many(ctx context.Context, candidates []Candidate, key string) 
 		places = append(places, i)
 	}
 	if len(events) == 0 {
-		return results
+		return results, Receipt{}
 	}
-	each := EachError(p.publish(ctx, events), len(events))
+	receipt, err := p.publish(ctx, events)
+	each := EachError(err, len(events))
 	for i, place := range places {
 		results[place].Err = each(i)
 	}
-	return results
+	return results, receipt
 }
 
 func (c Candidate) event(now time.Time, key string, place int) (domain.Event, error) {
@@ -82,7 +85,7 @@ func (c Candidate) event(now time.Time, key string, place int) (domain.Event, er
 	return c.Draft.Event(now)
 }
 
-func (p *Publish) publish(ctx context.Context, events []domain.Event) error {
+func (p *Publish) publish(ctx context.Context, events []domain.Event) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	return p.log.Publish(ctx, events)

@@ -15,18 +15,21 @@ var noon = time.Date(2026, time.January, 31, 12, 0, 0, 0, time.UTC)
 
 // fakeLog takes what it is given and answers as it is told.
 type fakeLog struct {
-	events []domain.Event
-	calls  int
-	err    error
-	ctx    context.Context
+	events  []domain.Event
+	calls   int
+	err     error
+	spooled int
+	ctx     context.Context
 }
 
-func (l *fakeLog) Publish(ctx context.Context, events []domain.Event) error {
+func (l *fakeLog) Publish(ctx context.Context, events []domain.Event) (Receipt, error) {
 	l.events = append(l.events, events...)
 	l.calls++
 	l.ctx = ctx
-	return l.err
+	return Receipt{Spooled: l.spooled}, l.err
 }
+
+func resultsOf(results []Result, _ Receipt) []Result { return results }
 
 // newPublish is one of many instances.
 func newPublish(log Log) *Publish {
@@ -41,7 +44,7 @@ func draft(user, eventType string) domain.Draft {
 
 func TestPublishOne(t *testing.T) {
 	log := &fakeLog{}
-	event, err := newPublish(log).One(t.Context(), draft("u", "t"), "")
+	event, _, err := newPublish(log).One(t.Context(), draft("u", "t"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +58,7 @@ func TestPublishOne(t *testing.T) {
 
 func TestPublishOneInvalid(t *testing.T) {
 	log := &fakeLog{}
-	if _, err := newPublish(log).One(t.Context(), draft("", "t"), "key"); !errors.Is(err, domain.ErrInvalid) || log.calls != 0 {
+	if _, _, err := newPublish(log).One(t.Context(), draft("", "t"), "key"); !errors.Is(err, domain.ErrInvalid) || log.calls != 0 {
 		t.Errorf("got %v after %d calls of the log", err, log.calls)
 	}
 }
@@ -71,7 +74,7 @@ func TestPublishOneFails(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			event, err := newPublish(&fakeLog{err: tt.err}).One(t.Context(), draft("u", "t"), "")
+			event, _, err := newPublish(&fakeLog{err: tt.err}).One(t.Context(), draft("u", "t"), "")
 			if !errors.Is(err, tt.want) || tt.want == nil && err != nil {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
@@ -84,7 +87,7 @@ func TestPublishOneFails(t *testing.T) {
 
 func TestIdempotencyKeyOfOne(t *testing.T) {
 	id := func(d domain.Draft, key string) domain.UUID {
-		event, err := newPublish(&fakeLog{}).One(t.Context(), d, key)
+		event, _, err := newPublish(&fakeLog{}).One(t.Context(), d, key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +133,7 @@ func candidates(users ...string) []Candidate {
 func TestIdempotencyKeyOfMany(t *testing.T) {
 	ids := func(key string, users ...string) []domain.UUID {
 		var all []domain.UUID
-		for i, r := range newPublish(&fakeLog{}).Many(t.Context(), candidates(users...), key) {
+		for i, r := range resultsOf(newPublish(&fakeLog{}).Many(t.Context(), candidates(users...), key)) {
 			if r.Err != nil {
 				t.Fatalf("candidate %d: %v", i, r.Err)
 			}
@@ -158,7 +161,7 @@ func TestIdempotencyKeyOfMany(t *testing.T) {
 	}
 	own := candidates("u")
 	own[0].Draft.ID = domain.NamedUUID("own")
-	if r := newPublish(&fakeLog{}).Many(t.Context(), own, "k"); r[0].ID != own[0].Draft.ID {
+	if r := resultsOf(newPublish(&fakeLog{}).Many(t.Context(), own, "k")); r[0].ID != own[0].Draft.ID {
 		t.Errorf("the draft's own id has become %s", r[0].ID)
 	}
 }
@@ -171,7 +174,7 @@ func TestManyKeepsPlaces(t *testing.T) {
 	gone := fmt.Errorf("%w: gone", domain.ErrUnavailable)
 	log := &fakeLog{err: fmt.Errorf("publish: %w", PublishError{nil, gone, nil})}
 
-	results := newPublish(log).Many(t.Context(), all, "k")
+	results := resultsOf(newPublish(log).Many(t.Context(), all, "k"))
 
 	var users strings.Builder
 	for _, e := range log.events {
@@ -189,14 +192,14 @@ func TestManyKeepsPlaces(t *testing.T) {
 			t.Errorf("place %d has the id %s", i, r.ID)
 		}
 	}
-	if whole := newPublish(&fakeLog{}).Many(t.Context(), candidates("a", "x", "b", "x", "d"), "k"); whole[4].ID != results[4].ID {
+	if whole := resultsOf(newPublish(&fakeLog{}).Many(t.Context(), candidates("a", "x", "b", "x", "d"), "k")); whole[4].ID != results[4].ID {
 		t.Errorf("the id of place 4 depends on the other events")
 	}
 }
 
 func TestManyFailsAsAWhole(t *testing.T) {
 	for _, err := range []error{domain.ErrUnavailable, PublishError{domain.ErrUnavailable}, PublishError{nil, nil, domain.ErrUnavailable}} {
-		for i, r := range newPublish(&fakeLog{err: err}).Many(t.Context(), candidates("a", "b"), "") {
+		for i, r := range resultsOf(newPublish(&fakeLog{err: err}).Many(t.Context(), candidates("a", "b"), "")) {
 			if !errors.Is(r.Err, domain.ErrUnavailable) {
 				t.Errorf("%v: place %d has %v", err, i, r.Err)
 			}
@@ -207,10 +210,10 @@ func TestManyFailsAsAWhole(t *testing.T) {
 func TestManyWithNothingToPublish(t *testing.T) {
 	log := &fakeLog{}
 	p := newPublish(log)
-	if r := p.Many(t.Context(), nil, "k"); len(r) != 0 {
+	if r := resultsOf(p.Many(t.Context(), nil, "k")); len(r) != 0 {
 		t.Errorf("got %v", r)
 	}
-	if r := p.Many(t.Context(), candidates("", ""), "k"); len(r) != 2 || r[0].Err == nil || r[1].Err == nil {
+	if r := resultsOf(p.Many(t.Context(), candidates("", ""), "k")); len(r) != 2 || r[0].Err == nil || r[1].Err == nil {
 		t.Errorf("got %v", r)
 	}
 	if log.calls != 0 {
@@ -221,7 +224,7 @@ func TestManyWithNothingToPublish(t *testing.T) {
 func TestPublishHasATimeout(t *testing.T) {
 	log := &fakeLog{}
 	before := time.Now()
-	if _, err := NewPublish(log, time.Hour).One(t.Context(), draft("u", "t"), ""); err != nil {
+	if _, _, err := NewPublish(log, time.Hour).One(t.Context(), draft("u", "t"), ""); err != nil {
 		t.Fatal(err)
 	}
 	deadline, ok := log.ctx.Deadline()
@@ -235,10 +238,10 @@ func TestPublishHasATimeout(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	waits := NewPublish(waitingLog{}, time.Hour)
-	if _, err := waits.One(ctx, draft("u", "t"), ""); !errors.Is(err, domain.ErrUnavailable) {
+	if _, _, err := waits.One(ctx, draft("u", "t"), ""); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("got %v when the caller gave up", err)
 	}
-	if r := NewPublish(waitingLog{}, time.Nanosecond).Many(t.Context(), candidates("u"), ""); !errors.Is(r[0].Err, domain.ErrUnavailable) {
+	if r := resultsOf(NewPublish(waitingLog{}, time.Nanosecond).Many(t.Context(), candidates("u"), "")); !errors.Is(r[0].Err, domain.ErrUnavailable) {
 		t.Errorf("got %v after the time-out", r[0].Err)
 	}
 }
@@ -246,9 +249,9 @@ func TestPublishHasATimeout(t *testing.T) {
 // waitingLog is never durable.
 type waitingLog struct{}
 
-func (waitingLog) Publish(ctx context.Context, _ []domain.Event) error {
+func (waitingLog) Publish(ctx context.Context, _ []domain.Event) (Receipt, error) {
 	<-ctx.Done()
-	return fmt.Errorf("%w: %w", domain.ErrUnavailable, ctx.Err())
+	return Receipt{}, fmt.Errorf("%w: %w", domain.ErrUnavailable, ctx.Err())
 }
 
 func TestPublishError(t *testing.T) {
@@ -271,5 +274,15 @@ func TestPublishError(t *testing.T) {
 	}
 	if got := (PublishError{nil}).Error(); got != "no error" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestPublishTellsWhatWasSpooled(t *testing.T) {
+	p := newPublish(&fakeLog{spooled: 1})
+	if _, receipt, err := p.One(t.Context(), draft("u", "t"), ""); receipt.Spooled != 1 || err != nil {
+		t.Errorf("got %+v, %v", receipt, err)
+	}
+	if _, receipt := p.Many(t.Context(), candidates("a", "b"), ""); receipt.Spooled != 1 {
+		t.Errorf("got %+v", receipt)
 	}
 }

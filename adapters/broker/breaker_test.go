@@ -47,7 +47,7 @@ func (m *moody) open(t *testing.T, handler slog.Handler) (*broker.Log, func(user
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
 		start := time.Now()
-		err := l.Publish(ctx, events(t, user, 1, 1))
+		_, err := l.Publish(ctx, events(t, user, 1, 1))
 		return time.Since(start), err
 	}
 }
@@ -216,7 +216,7 @@ func TestBreakerStaysClosed(t *testing.T) {
 			l, _ := m.open(t, slog.DiscardHandler)
 			defer l.Close()
 			for range answers {
-				_ = l.Publish(t.Context(), events(t, "user", 2, 1))
+				_, _ = l.Publish(t.Context(), events(t, "user", 2, 1))
 			}
 			if refusing := l.Refusal().Open; n != len(answers) || refusing != 0 {
 				t.Errorf("%d of %d publications were tried, %d lanes refuse", n, len(answers), refusing)
@@ -236,7 +236,7 @@ func TestBreakerIgnoresTheDeadlinesOfCallers(t *testing.T) {
 		defer l.Close()
 		for range 10 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			wantAway(t, "an impatient caller", l.Publish(ctx, events(t, "user", 1, 1)))
+			wantAway(t, "an impatient caller", <-publishing(ctx, l, events(t, "user", 1, 1)))
 			cancel()
 		}
 		if _, err := publish("user"); err != nil {
@@ -312,7 +312,7 @@ func TestBreakerUnderLoad(t *testing.T) {
 		for c := range callers {
 			go func() {
 				for ctx.Err() == nil {
-					if l.Publish(t.Context(), events(t, fmt.Sprint(c), 3, 1)) != nil {
+					if _, err := l.Publish(t.Context(), events(t, fmt.Sprint(c), 3, 1)); err != nil {
 						<-time.After(10 * time.Millisecond)
 					}
 				}

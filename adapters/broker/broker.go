@@ -48,7 +48,7 @@ type Options struct {
 }
 
 // Broker is an open broker. Publisher and subscribers are closed before it. It may implement [Pinger], [Bounder], [Resumer],
-// [Seeker], [Placer], [Trimmer], [Laned] and [Volatile].
+// [Seeker], [Placer], [Trimmer], [Sizer], [Laned] and [Volatile].
 type Broker interface {
 	// Publisher returns the one publisher. Its Publish returns when all messages are durable, in the order of the call for
 	// messages with the same key (the metadata [KeyMetadata]), and is safe for concurrent use. Where only some failed, the
@@ -109,6 +109,12 @@ type Trimmer interface {
 	// values and keys (unless 0), and returns how many. It removes nothing from the offsets of taken on, and nothing of a
 	// partition that taken does not name.
 	Trim(ctx context.Context, topic string, before time.Time, bytes int64, taken map[int32]int64) (removed int64, err error)
+}
+
+// Sizer is a broker that knows how much its log holds.
+type Sizer interface {
+	// Size returns how many bytes the values and keys of a topic's records have.
+	Size(ctx context.Context, topic string) (bytes int64, err error)
 }
 
 // Laned is a broker that gains from several Publish calls at once: one lane for each partition, so that one that has no

@@ -90,14 +90,31 @@ func (n *lane) run() {
 		}
 		waiting = gather(waiting, n.queue)
 		size := fitting(waiting)
-		if n.publish(waiting[:size]) {
+		last := waiting[size-1].call
+		failed, opened := n.publish(waiting[:size])
+		switch {
+		case opened:
 			n.refuseQueued()
 			refuse(waiting[size:])
 			size = len(waiting)
+		case failed:
+			rest := ofCall(waiting[size:], last)
+			refuse(rest)
+			size += len(rest)
 		}
 		clear(waiting[:size])
 		waiting = waiting[size:]
 	}
+}
+
+// ofCall is what one call still has at the front: where it has failed so far, the rest must not overtake.
+func ofCall(items []item, c *call) []item {
+	for n, it := range items {
+		if it.call != c {
+			return items[:n]
+		}
+	}
+	return items
 }
 
 // gather adds what already waits in the lane, up to a batch.
@@ -127,11 +144,12 @@ func fitting(items []item) int {
 	return min(len(items), laneBatch)
 }
 
-// publish publishes those of the batch that may be, and returns whether that opened the breaker.
-func (n *lane) publish(batch []item) (opened bool) {
+// publish publishes those of the batch that may be, and returns whether that failed because the broker is away, and whether it
+// opened the breaker.
+func (n *lane) publish(batch []item) (failed, opened bool) {
 	live := n.live(batch)
 	if len(live) == 0 {
-		return false
+		return false, false
 	}
 	msgs := make([]*message.Message, len(live))
 	for i, it := range live {
@@ -145,14 +163,15 @@ func (n *lane) publish(batch []item) (opened bool) {
 		n.log.logger.Error("publication failed", "topic", n.log.topic, "events", len(msgs), "error", err)
 	}
 	each := application.EachError(err, len(live))
-	begun, opened := n.breaker.end(isAway(each, len(live)))
+	failed = isAway(each, len(live))
+	begun, opened := n.breaker.end(failed)
 	if opened {
 		n.log.askBroker(begun)
 	}
 	for i, it := range live {
 		n.log.settle(it, asKind(each(i)))
 	}
-	return opened
+	return failed, opened
 }
 
 // live is what may be published: a probe, whoever waits for it, and while the breaker is closed all for which somebody

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,8 @@ type call struct {
 	done chan struct{}
 }
 
+var errClosed = fmt.Errorf("%w: the log is closed", domain.ErrUnavailable)
+
 var errPending = fmt.Errorf("%w: the broker did not acknowledge in time", domain.ErrUnavailable)
 
 // NewLog returns a log on the topic of the options, of which it takes the publish time-out and the logger, too; its Close
@@ -75,11 +78,16 @@ func NewLog(b Broker, o Options) *Log {
 }
 
 // Publish implements [application.Log].
-func (l *Log) Publish(ctx context.Context, events []domain.Event) error {
+func (l *Log) Publish(ctx context.Context, events []domain.Event) (application.Receipt, error) {
+	return application.Receipt{}, l.publish(ctx, events, probePatience)
+}
+
+// publish waits for no longer than patience where the events are the probe of an open breaker.
+func (l *Log) publish(ctx context.Context, events []domain.Event, patience time.Duration) error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.closed {
-		return fmt.Errorf("%w: the log is closed", domain.ErrUnavailable)
+		return errClosed
 	}
 	if len(events) == 0 {
 		return nil
@@ -104,7 +112,15 @@ func (l *Log) Publish(ctx context.Context, events []domain.Event) error {
 			return c.outcome()
 		}
 	}
-	c.await(ctx, queued > 0 && probes == queued)
+	if queued > 0 && probes == queued {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+	}
 	return c.outcome()
 }
 
@@ -112,11 +128,13 @@ func (l *Log) Publish(ctx context.Context, events []domain.Event) error {
 func (l *Log) spread(ctx context.Context, c *call, events []domain.Event) [][]item {
 	items := make([][]item, len(l.lanes))
 	for i, e := range events {
-		lane := Partition([]byte(e.UserID()), len(l.lanes))
+		lane := l.laneOf(e)
 		items[lane] = append(items[lane], item{ctx: ctx, msg: encode(e), call: c, place: i})
 	}
 	return items
 }
+
+func (l *Log) laneOf(e domain.Event) int { return Partition([]byte(e.UserID()), len(l.lanes)) }
 
 // Published is how many events have been made durable.
 func (l *Log) Published() int64 { return l.published.Load() }
@@ -214,27 +232,12 @@ func (c *call) settle(place int, err error) {
 	}
 }
 
-// await returns when everything is settled, or when nobody is to wait any longer.
-func (c *call) await(ctx context.Context, probe bool) {
-	if probe {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, probePatience)
-		defer cancel()
-	}
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-	}
-}
-
 // outcome is the error of the call as things stand.
 func (c *call) outcome() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, err := range c.errs {
-		if err != nil {
-			return append(application.PublishError(nil), c.errs...)
-		}
+	if c.errs.OrNil() == nil {
+		return nil
 	}
-	return nil
+	return slices.Clone(c.errs)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/sqlitelog"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
@@ -94,7 +97,10 @@ func events(t testing.TB, user string, n, size int) []domain.Event {
 // publishing publishes in the background.
 func publishing(ctx context.Context, l *broker.Log, events []domain.Event) <-chan error {
 	done := make(chan error, 1)
-	go func() { done <- l.Publish(ctx, events) }()
+	go func() {
+		_, err := l.Publish(ctx, events)
+		done <- err
+	}()
 	return done
 }
 
@@ -102,7 +108,7 @@ func TestLogPublishes(t *testing.T) {
 	f := &fakeBroker{}
 	l := f.log(t)
 	all := events(t, "user", 3, 10)
-	if err := l.Publish(t.Context(), all); err != nil {
+	if _, err := l.Publish(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
 	msg := f.batches[0][0]
@@ -115,7 +121,7 @@ func TestLogPublishes(t *testing.T) {
 	}
 	l.Close()
 	l.Close()
-	if err := l.Publish(t.Context(), all); !errors.Is(err, domain.ErrUnavailable) {
+	if _, err := l.Publish(t.Context(), all); !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("after the close: %v", err)
 	}
 }
@@ -124,7 +130,7 @@ func TestLogPublishesNothing(t *testing.T) {
 	f := &fakeBroker{}
 	l := f.log(t)
 	defer l.Close()
-	if err := l.Publish(context.Background(), nil); err != nil || len(f.batches) != 0 {
+	if _, err := l.Publish(context.Background(), nil); err != nil || len(f.batches) != 0 {
 		t.Errorf("%d publications, error %v", len(f.batches), err)
 	}
 }
@@ -165,7 +171,7 @@ func TestLogBoundsBatches(t *testing.T) {
 			f := &fakeBroker{}
 			l := f.log(t)
 			defer l.Close()
-			if err := l.Publish(t.Context(), events(t, "user", test.n, test.size)); err != nil {
+			if _, err := l.Publish(t.Context(), events(t, "user", test.n, test.size)); err != nil {
 				t.Fatal(err)
 			}
 			if got := slices.Max(f.sizes()); got > test.largest {
@@ -188,7 +194,7 @@ func TestLogKeepsTheOrderOfAUser(t *testing.T) {
 				for _, e := range batch {
 					want[c] = append(want[c], e.ID().String())
 				}
-				if err := l.Publish(t.Context(), batch); err != nil {
+				if _, err := l.Publish(t.Context(), batch); err != nil {
 					t.Error(err)
 				}
 			}
@@ -348,7 +354,7 @@ func TestLogLogsEachEvent(t *testing.T) {
 	f := &fakeBroker{}
 	l := f.logTo(t, slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	event := events(t, "user", 1, 1)
-	if err := l.Publish(t.Context(), event); err != nil {
+	if _, err := l.Publish(t.Context(), event); err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
@@ -366,25 +372,40 @@ func (n *nowhere) Publisher() message.Publisher            { return n }
 func (*nowhere) Publish(string, ...*message.Message) error { return nil }
 func (*nowhere) Lanes() int                                { return 6 }
 
-// BenchmarkLog is what the log itself costs: the publisher does nothing.
+// BenchmarkLog is what the log itself costs, alone and behind a spool to which nothing goes: the publisher does nothing.
 func BenchmarkLog(b *testing.B) {
-	for _, callers := range []int{1, 64} {
-		b.Run(fmt.Sprint(callers), func(b *testing.B) {
-			l := broker.NewLog(&nowhere{}, broker.Options{Topic: "topic", Logger: slog.New(slog.DiscardHandler)})
-			defer l.Close()
-			var users [][]domain.Event
-			for u := range 64 {
-				users = append(users, events(b, fmt.Sprint(u), 1, 100))
-			}
-			b.ReportAllocs()
-			b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
-			b.RunParallel(func(pb *testing.PB) {
-				for i := 0; pb.Next(); i++ {
-					if err := l.Publish(b.Context(), users[i%len(users)]); err != nil {
-						b.Error(err)
+	o := broker.SpoolOptions{Bytes: 1 << 30, Options: broker.Options{
+		Topic: "topic", PublishTimeout: timeout, MaxMessageBytes: 1 << 20, Logger: slog.New(slog.DiscardHandler),
+	}}
+	l := broker.NewLog(&nowhere{}, o.Options)
+	defer l.Close()
+	local, err := sqlitelog.Open(b.Context(), &url.URL{Scheme: "sqlite-log", Path: filepath.Join(b.TempDir(), "spool.db")}, o.Options)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer local.Close()
+	s, err := broker.NewSpool(b.Context(), l, &nowhere{}, local.(broker.LocalLog), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	var users [][]domain.Event
+	for u := range 64 {
+		users = append(users, events(b, fmt.Sprint(u), 1, 100))
+	}
+	for name, log := range map[string]application.Log{"log": l, "spool": s} {
+		for _, callers := range []int{1, 64} {
+			b.Run(fmt.Sprintf("%s/%d", name, callers), func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
+				b.RunParallel(func(pb *testing.PB) {
+					for i := 0; pb.Next(); i++ {
+						if _, err := log.Publish(b.Context(), users[i%len(users)]); err != nil {
+							b.Error(err)
+						}
 					}
-				}
+				})
 			})
-		})
+		}
 	}
 }

@@ -15,6 +15,8 @@ var (
 	noSniff     = []string{"nosniff"}
 	varyAccept  = []string{"Accept"}
 	closeHeader = []string{"close"}
+
+	durabilitySpooled = []string{"spooled"}
 )
 
 // answer is the response, and knows whether it has begun.

@@ -39,7 +39,8 @@ func (a *api) publishBatch(w *answer, r *http.Request) error {
 		return faulty(invalid, fault{"", "", "holds no event: 1 to " + strconv.Itoa(a.MaxBatch) + " are allowed"})
 	}
 	// As for one event: it does not end with the client.
-	results := a.Publish.Many(context.WithoutCancel(r.Context()), candidates, key)
+	results, receipt := a.Publish.Many(context.WithoutCancel(r.Context()), candidates, key)
+	setDurability(w.Header(), receipt)
 	return a.sendResults(w, r, results)
 }
 

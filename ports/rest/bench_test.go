@@ -19,7 +19,9 @@ const benchEvent = `{"userId":"user-123","eventType":"page_view","timestamp":"20
 // noLog takes everything at once.
 type noLog struct{}
 
-func (noLog) Publish(context.Context, []domain.Event) error { return nil }
+func (noLog) Publish(context.Context, []domain.Event) (application.Receipt, error) {
+	return application.Receipt{}, nil
+}
 
 func benchHandler(b *testing.B) http.Handler {
 	b.Helper()

@@ -18,12 +18,14 @@ type fakeLog struct {
 	store *fakeStore
 	// publish, if set, is asked first; events it has no error for are taken.
 	publish func(ctx context.Context, events []domain.Event) error
+	// spooled is how many of them are said to be spooled.
+	spooled int
 
 	mu    sync.Mutex
 	calls int
 }
 
-func (l *fakeLog) Publish(ctx context.Context, events []domain.Event) error {
+func (l *fakeLog) Publish(ctx context.Context, events []domain.Event) (application.Receipt, error) {
 	l.mu.Lock()
 	l.calls++
 	l.mu.Unlock()
@@ -37,7 +39,7 @@ func (l *fakeLog) Publish(ctx context.Context, events []domain.Event) error {
 			l.store.add(e)
 		}
 	}
-	return err
+	return application.Receipt{Spooled: l.spooled}, err
 }
 
 func (l *fakeLog) published() int {

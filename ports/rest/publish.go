@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -27,16 +28,24 @@ func (a *api) publishOne(w *answer, r *http.Request) error {
 		return err
 	}
 	// A client that goes away must not leave the event half-way to the log; the use case has a time-out of its own.
-	event, err := a.Publish.One(context.WithoutCancel(r.Context()), draft, key)
+	event, receipt, err := a.Publish.One(context.WithoutCancel(r.Context()), draft, key)
 	if err != nil {
 		return err
 	}
 	id := event.ID().String()
+	setDurability(w.Header(), receipt)
 	w.Header()["Location"] = []string{"/api/events/" + id}
 	text := append(body.b[:0], `{"message":"Event published successfully","eventId":"`...)
 	text = append(append(text, id...), `"}`...)
 	w.send(http.StatusAccepted, typeJSON, text)
 	return nil
+}
+
+// setDurability tells the client that the broker has not got everything yet.
+func setDurability(h http.Header, receipt application.Receipt) {
+	if receipt.Spooled > 0 {
+		h["Netstreamflow-Durability"] = durabilitySpooled
+	}
 }
 
 // publishParams returns the idempotency key, "" for none, and refuses query parameters: there are none.

@@ -309,3 +309,20 @@ func TestPanicIsAnswered(t *testing.T) {
 	s.log.publish = func(context.Context, []domain.Event) error { panic(http.ErrAbortHandler) }
 	assert.PanicsWithValue(t, http.ErrAbortHandler, func() { s.post("/api/events", `{"userId":"u","eventType":"t"}`) })
 }
+
+// TestDurabilityHeader tells when the broker has not got everything yet.
+func TestDurabilityHeader(t *testing.T) {
+	for spooled, want := range map[int]string{0: "", 1: "spooled"} {
+		s := newService(t)
+		s.log.spooled = spooled
+		for path, body := range map[string]string{
+			"/api/events":       `{"userId":"u","eventType":"t"}`,
+			"/api/events/batch": `[{"userId":"u","eventType":"t"},{"userId":"u"}]`,
+		} {
+			res := s.post(path, body)
+			if got := res.Header.Get("Netstreamflow-Durability"); got != want || res.StatusCode >= 300 {
+				t.Errorf("%s with %d spooled: %d, %q", path, spooled, res.StatusCode, got)
+			}
+		}
+	}
+}

@@ -36,7 +36,7 @@ func orderOfEachUser(s *suite) {
 		running.Go(func() {
 			for r := range rounds {
 				events := s.events(fmt.Sprintf("caller %d user %d", c, r%users), batch)
-				if err := log.Publish(s.Context(), events); err != nil {
+				if _, err := log.Publish(s.Context(), events); err != nil {
 					s.Errorf("publish: %v", err)
 				}
 				for _, e := range events {

@@ -45,7 +45,7 @@ func benchmarkPublish(b *testing.B, servers string, own kafka.ConfigMap, callers
 	opened := openWith(b, "confluent://"+servers, o, own)
 	log := broker.NewLog(opened, o)
 	defer log.Close()
-	if err := log.Publish(b.Context(), []domain.Event{benchEvent(b, 0)}); err != nil {
+	if _, err := log.Publish(b.Context(), []domain.Event{benchEvent(b, 0)}); err != nil {
 		b.Fatal(err)
 	}
 	var running sync.WaitGroup
@@ -55,7 +55,7 @@ func benchmarkPublish(b *testing.B, servers string, own kafka.ConfigMap, callers
 	for c := range callers {
 		running.Go(func() {
 			for left.Add(-1) >= 0 {
-				if err := log.Publish(b.Context(), []domain.Event{benchEvent(b, c)}); err != nil {
+				if _, err := log.Publish(b.Context(), []domain.Event{benchEvent(b, c)}); err != nil {
 					b.Error(err)
 				}
 			}

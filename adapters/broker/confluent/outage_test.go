@@ -115,7 +115,10 @@ func (l *load) begin(t *testing.T, users int) {
 
 // publish tries until the event is accepted, as a caller would.
 func (l *load) publish(t *testing.T, e domain.Event) {
-	for l.log.Publish(t.Context(), []domain.Event{e}) != nil {
+	for {
+		if _, err := l.log.Publish(t.Context(), []domain.Event{e}); err == nil {
+			break
+		}
 		signal(l.failed)
 		if l.ended.Load() || t.Context().Err() != nil {
 			return

@@ -57,7 +57,7 @@ func BenchmarkPublish(b *testing.B) {
 }
 
 func one(b *testing.B, log *broker.Log, user int64) {
-	if err := log.Publish(b.Context(), []domain.Event{event(b, user)}); err != nil {
+	if _, err := log.Publish(b.Context(), []domain.Event{event(b, user)}); err != nil {
 		b.Error(err)
 	}
 }
@@ -76,7 +76,7 @@ func BenchmarkPublishBatches(b *testing.B) {
 		events[i] = event(b, int64(i))
 	}
 	for b.Loop() {
-		if err := log.Publish(b.Context(), events); err != nil {
+		if _, err := log.Publish(b.Context(), events); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -97,7 +97,7 @@ func BenchmarkConsume(b *testing.B) {
 		events[i] = event(b, int64(i))
 	}
 	for range backlog / len(events) {
-		if err := log.Publish(b.Context(), events); err != nil {
+		if _, err := log.Publish(b.Context(), events); err != nil {
 			b.Fatal(err)
 		}
 	}

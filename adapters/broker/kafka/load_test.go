@@ -57,7 +57,7 @@ func (l *load) publish(log *broker.Log, user string, timeout time.Duration) {
 	}
 	for deadline := time.Now().Add(patience); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
-		err := log.Publish(ctx, []domain.Event{event})
+		_, err := log.Publish(ctx, []domain.Event{event})
 		cancel()
 		if err == nil {
 			break
