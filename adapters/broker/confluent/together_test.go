@@ -41,7 +41,7 @@ func TestManyEventsGoTogether(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := log.Publish(t.Context(), all); err != nil {
+	if _, err := log.Publish(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
 	var read batches
