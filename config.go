@@ -140,7 +140,7 @@ func (c *Config) settings() []*setting {
 		{name: "listen", usage: "HTTP `address`; port 0 picks a free port", value: text(&c.Listen, checkAddress)},
 		{name: "broker", usage: "broker `URL`: memory:, sqlite-log:, kafka://host:port,… or confluent://host:port,…", value: text(&c.Broker, checkURL), redact: redactURL},
 		{name: "broker-password", usage: "`password` of the user name in the broker URL", value: text(&c.BrokerPassword, nil), secret: true},
-		{name: "store", usage: "store `URL`: memory: or sqlite:[PATH]", value: text(&c.Store, checkURL), redact: redactURL},
+		{name: "store", usage: "store `URL`: memory:, sqlite:[PATH] or postgres://user@host/database", value: text(&c.Store, checkURL), redact: redactURL},
 		{name: "store-password", usage: "`password` of the user name in the store URL", value: text(&c.StorePassword, nil), secret: true},
 		{name: "sync", usage: "`when` the embedded log syncs its file: always, before it acknowledges, or interval, each second, which may lose a second of acknowledged events when the machine fails", value: choice(&c.Sync, syncAlways, syncInterval)},
 		{name: "retention", usage: "how `long` the store keeps an event after it was accepted, such as 720h; 0 is for ever", value: orZero(&c.Retention, duration(&c.Retention, time.Second, maxRetention))},

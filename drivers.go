@@ -8,6 +8,7 @@ import (
 	"github.com/netstreamflow/netstreamflow/adapters/broker/sqlitelog"
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/adapters/store/memory"
+	"github.com/netstreamflow/netstreamflow/adapters/store/postgres"
 	"github.com/netstreamflow/netstreamflow/adapters/store/sqlite"
 )
 
@@ -27,14 +28,16 @@ const (
 func BuiltIn() Drivers {
 	return Drivers{
 		Brokers: map[string]broker.Open{
-			schemeMemory:     gochannel.Open,
+			schemeMemory:   gochannel.Open,
 			schemeEmbedded: sqlitelog.Open,
-			"kafka":      kafka.Open,
-			"confluent":  confluent.Open,
+			"kafka":        kafka.Open,
+			"confluent":    confluent.Open,
 		},
 		Stores: map[string]store.Open{
-			"memory": memory.Open,
-			"sqlite": sqlite.Open,
+			"memory":     memory.Open,
+			"sqlite":     sqlite.Open,
+			"postgres":   postgres.Open,
+			"postgresql": postgres.Open,
 		},
 	}
 }
