@@ -60,8 +60,8 @@ const (
 	writerCache   = -128 << 10
 	readerCache   = -16 << 10
 	pageBytes     = 4096
-	logPages      = 128 << 20 / pageBytes
-	logLimitBytes = 192 << 20
+	logPages      = 64 << 20 / pageBytes
+	logLimitBytes = 96 << 20
 )
 
 func writerDSN(path string) string {
