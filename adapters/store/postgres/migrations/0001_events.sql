@@ -30,7 +30,7 @@ CREATE TABLE pairs (
     type    text   COLLATE "C" NOT NULL,
     seq     bigint NOT NULL,
     sec     bigint NOT NULL,
-    CONSTRAINT pairs_key PRIMARY KEY (user_id, type, seq) INCLUDE (sec)
+    CONSTRAINT pairs_key PRIMARY KEY (user_id, type, seq, sec)
 );
 
 -- The nodes of the tree of zones, see store.ZoneTree. A few rows are changed all the time: a page has room for that.
