@@ -26,10 +26,10 @@ const (
 func BuiltIn() Drivers {
 	return Drivers{
 		Brokers: map[string]broker.Open{
-			schemeMemory:     gochannel.Open,
+			schemeMemory:   gochannel.Open,
 			schemeEmbedded: sqlitelog.Open,
-			"kafka":      kafka.Open,
-			"confluent":  confluent.Open,
+			"kafka":        kafka.Open,
+			"confluent":    confluent.Open,
 		},
 		Stores: map[string]store.Open{
 			"memory": memory.Open,
