@@ -100,6 +100,12 @@ func (f *file) prepare(ctx context.Context) error {
 	if id != applicationID && tables > 0 {
 		return domain.Invalid("", "names "+f.path+", which is a database, but no log")
 	}
+	if tables > 0 { // goose takes a table that it cannot read for a missing one
+		var version int64
+		if err := f.writes.QueryRowContext(ctx, "SELECT max(version_id) FROM "+migrationTable).Scan(&version); err != nil {
+			return opening(f.path, err)
+		}
+	}
 	if err := f.migrate(ctx); err != nil {
 		return opening(f.path, err)
 	}

@@ -3,6 +3,7 @@ package sqlitelog
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"modernc.org/sqlite"
 
@@ -30,15 +31,7 @@ const (
 // hasCode tells whether the error is one of SQLite's with one of the primary result codes.
 func hasCode(err error, codes ...int) bool {
 	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	for _, code := range codes {
-		if e.Code()&primaryCodes == code {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &e) && slices.Contains(codes, e.Code()&primaryCodes)
 }
 
 // opening says what is wrong with a file that cannot be opened.

@@ -137,7 +137,7 @@ func unpackHeaders(packed []byte) (message.Metadata, error) {
 
 func cut(packed []byte) (text, rest []byte, err error) {
 	n, read := binary.Uvarint(packed)
-	if read <= 0 || n > uint64(len(packed)-read) {
+	if read <= 0 || n > uint64(len(packed)-read) { //nolint:gosec // it is not negative
 		return nil, nil, errHeaders
 	}
 	end := read + int(n) //nolint:gosec // it is at most the length

@@ -26,7 +26,7 @@ const (
 )
 
 // rowCounts are the numbers of rows that one statement inserts. With many rows the cost of a call is shared.
-var rowCounts = [...]int{64, 8, 1} //nolint:gochecknoglobals // a constant
+var rowCounts = [...]int{64, 8, 1}
 
 func newSession(ctx context.Context, db *sql.DB) (*session, error) {
 	conn, err := db.Conn(ctx)
@@ -43,7 +43,7 @@ func newSession(ctx context.Context, db *sql.DB) (*session, error) {
 		{&s.rollback, "ROLLBACK"},
 		{&s.place, `INSERT INTO groups (topic, name, next) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next`},
 	} {
-		if *each.stmt, err = conn.PrepareContext(ctx, each.query); err != nil {
+		if *each.stmt, err = conn.PrepareContext(ctx, each.query); err != nil { //nolint:sqlclosecheck // finalize closes it
 			s.discard()
 			return nil, err
 		}
@@ -53,17 +53,25 @@ func newSession(ctx context.Context, db *sql.DB) (*session, error) {
 
 // discard closes the connection for good, whatever its state.
 func (s *session) discard() {
+	s.finalize()
 	_ = s.conn.Raw(func(any) error { return driver.ErrBadConn }) // the pool then closes it
 	_ = s.conn.Close()                                           // it was used up
 }
 
 // release gives the connection back.
 func (s *session) release() {
+	s.finalize()
+	_ = s.conn.Close() // it goes back to the pool
+}
+
+// finalize closes the statements: SQLite keeps a connection's files open until they are.
+func (s *session) finalize() {
 	s.forget()
 	for _, stmt := range []*sql.Stmt{s.begin, s.commit, s.rollback, s.place} {
-		_ = stmt.Close() // nothing is under way
+		if stmt != nil {
+			_ = stmt.Close() // nothing is under way
+		}
 	}
-	_ = s.conn.Close() // it goes back to the pool
 }
 
 // transaction runs do between BEGIN and COMMIT. uncertain says that the commit failed, and may have happened all the same.
@@ -91,7 +99,7 @@ func (s *session) insert(ctx context.Context, t *topic, e ends, milliseconds int
 				break
 			}
 		}
-		stmt, err := s.insertion(ctx, t, n)
+		stmt, err := s.insertion(ctx, t, n) //nolint:sqlclosecheck // forget closes it
 		if err != nil {
 			return e, err
 		}

@@ -31,6 +31,9 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	if s.closed {
 		return nil, errClosed
 	}
+	if topic == "" {
+		return nil, errNoName()
+	}
 	if err := s.broker.enter(); err != nil {
 		return nil, err
 	}

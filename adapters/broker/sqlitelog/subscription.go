@@ -43,7 +43,7 @@ func (s *subscription) read(ctx context.Context) {
 	}
 	defer leave()
 	s.deliver(ctx, t, func(next int64) { s.broker.places.move(at, next) })
-	s.keepPlace() //nolint:contextcheck // the subscription's context has ended
+	s.keepPlace()
 }
 
 // deliver delivers the topic's records from where the subscription begins.
@@ -58,8 +58,11 @@ func (s *subscription) deliver(ctx context.Context, t *topic, acked func(next in
 	s.logger.Info("partitions assigned", "partitions", []int32{0}, "offset", next)
 	r := newReader(s.broker.file.reads, t, next)
 	defer r.close()
-	d := broker.NewDelivery(ctx, s.out, window, acked)
+	// The delivery ends after the last call of Deliver, so that what was acked until then counts.
+	settling, settled := context.WithCancel(context.WithoutCancel(ctx))
+	d := broker.NewDelivery(settling, s.out, window, acked)
 	defer d.Drain()
+	defer settled()
 	for s.retry(ctx, "reading", func() error { return r.load(ctx) }) {
 		for _, f := range r.found {
 			msg, err := decode(ctx, f.record, originOf(t.name, f.offset, f.milliseconds, f.record.key))

@@ -91,8 +91,8 @@ func readEnds(ctx context.Context, q queryer, id int64) (ends, error) {
 	}
 	e.next, e.through = e.first, e.before
 	var last int64
-	err = q.QueryRowContext(ctx, `SELECT "offset", coalesce(peak, time), bytes FROM `+recordsTable(id)+` ORDER BY "offset" DESC LIMIT 1`). //nolint:gosec // the table's name is ours
-																		Scan(&last, &e.peak, &e.through)
+	err = q.QueryRowContext(ctx, `SELECT "offset", coalesce(peak, time), bytes FROM `+recordsTable(id)+` ORDER BY "offset" DESC LIMIT 1`).
+		Scan(&last, &e.peak, &e.through)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return e, nil

@@ -53,7 +53,7 @@ func (t *topics) ensure(ctx context.Context, name string) (*topic, error) {
 		return found, nil
 	}
 	if name == "" {
-		return nil, domain.Invalid("", "a topic must have a name")
+		return nil, errNoName()
 	}
 	err := t.writer.do(ctx, func(ctx context.Context, c *sql.Conn) (func(), error) { return t.create(ctx, c, name) })
 	if err != nil {
@@ -61,6 +61,8 @@ func (t *topics) ensure(ctx context.Context, name string) (*topic, error) {
 	}
 	return t.find(name), nil
 }
+
+func errNoName() error { return domain.Invalid("", "a topic must have a name") }
 
 func (t *topics) find(name string) *topic {
 	t.mu.RLock()

@@ -75,7 +75,7 @@ func (b *Broker) trimStep(ctx context.Context, t *topic, end int64) (int64, erro
 		if now.first != e.first { // another one trims
 			return func() {}, nil
 		}
-		if err := c.QueryRowContext(ctx, "SELECT bytes FROM "+t.records()+` WHERE "offset" = ?`, to-1).Scan(&now.before); err != nil { //nolint:gosec // the table's name is ours
+		if err := c.QueryRowContext(ctx, "SELECT bytes FROM "+t.records()+` WHERE "offset" = ?`, to-1).Scan(&now.before); err != nil {
 			return nil, err
 		}
 		if _, err := c.ExecContext(ctx, "DELETE FROM "+t.records()+` WHERE "offset" < ?`, to); err != nil { //nolint:gosec // the table's name is ours

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -117,6 +118,7 @@ func (w *writer) finish(ctx context.Context) {
 
 // append writes all that waits, a's records first.
 func (w *writer) append(ctx context.Context, a *appending) {
+	settle(w.appends)
 	w.batch = gather(append(w.batch[:0], a), w.appends)
 	now := time.Now()
 	staged := make(map[*topic]ends, 1)
@@ -141,6 +143,16 @@ func (w *writer) append(ctx context.Context, a *appending) {
 		close(a.done)
 	}
 	clear(w.batch)
+}
+
+// settle lets those callers go first that the last commit has woken: else the first of them would have a transaction of its
+// own, and all others would wait for it. It returns when no more come, and waits for no time.
+func settle(queue <-chan *appending) {
+	const most = 64
+	for n, turns := -1, 0; turns < most && n != len(queue); turns++ {
+		n = len(queue)
+		runtime.Gosched()
+	}
 }
 
 // gather adds what waits in the queue, up to a batch.
