@@ -86,16 +86,23 @@ func start(t *testing.T, cfg netstreamflow.Config) (url string, end func()) {
 	return "http://" + app.Addr().String(), end
 }
 
+// reply is an answer without its body.
+type reply struct {
+	StatusCode int
+	Status     string
+	Header     http.Header
+}
+
 // post publishes an event of the user, and returns the answer and how long it took.
-func post(t *testing.T, url, user string) (*http.Response, time.Duration) {
+func post(t *testing.T, url, user string) (reply, time.Duration) {
 	t.Helper()
 	start := time.Now()
 	res, err := http.Post(url+"/api/events", "application/json", strings.NewReader(`{"userId":"`+user+`","eventType":"t"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	res.Body.Close()
-	return res, time.Since(start)
+	defer res.Body.Close()
+	return reply{res.StatusCode, res.Status, res.Header}, time.Since(start)
 }
 
 // awaitPost publishes until the status is the wanted one, and returns how long that took.

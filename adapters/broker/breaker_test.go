@@ -312,7 +312,7 @@ func TestBreakerUnderLoad(t *testing.T) {
 		for c := range callers {
 			go func() {
 				for ctx.Err() == nil {
-					if _, err := l.Publish(t.Context(), events(t, fmt.Sprint(c), 3, 1)); err != nil {
+					if _, err := l.Publish(t.Context(), events(t, fmt.Sprint(c), 3, 1)); err != nil { //nolint:contextcheck // a call outlives the load
 						<-time.After(10 * time.Millisecond)
 					}
 				}

@@ -181,7 +181,7 @@ func (f *forwarding) try(ctx context.Context, batch []*message.Message) (away []
 	events := make([]domain.Event, 0, len(batch))
 	msgs := make([]*message.Message, 0, len(batch))
 	for _, msg := range batch {
-		origin, _ := application.OriginFrom(msg.Context())
+		origin, _ := application.OriginFrom(msg.Context()) //nolint:contextcheck // only the origin is taken from it
 		entry, err := application.Decode(msg.Payload, origin)
 		if err != nil {
 			away = f.bury(ctx, away, msg, err)
@@ -205,7 +205,7 @@ func (f *forwarding) try(ctx context.Context, batch []*message.Message) (away []
 // bury keeps a message that the broker will never take: among the broker's dead letters, or if they do not take it either, among
 // those of the local log. Where it cannot be kept now, it waits with the others.
 func (f *forwarding) bury(ctx context.Context, away []*message.Message, msg *message.Message, reason error) []*message.Message {
-	origin, _ := application.OriginFrom(msg.Context())
+	origin, _ := application.OriginFrom(msg.Context()) //nolint:contextcheck // only the origin is taken from it
 	letter := application.DeadLetter{
 		Origin: origin, MessageID: msg.UUID, Value: msg.Payload, Attempts: 1, Consumer: spoolGroup,
 		Reason: fmt.Errorf("the broker does not take a spooled event: %w", reason),
