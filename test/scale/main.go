@@ -26,8 +26,8 @@ import (
 // options are what all measurements are told.
 type options struct {
 	events, rawEvents int
-	brokers []string
-	stores  []string
+	brokers           []string
+	stores            []string
 	// folder holds everything, program is the binary under test.
 	folder, program string
 }
