@@ -20,43 +20,38 @@ type shape struct {
 	source     source
 	timed      bool
 	descending bool
-	// seek asks only for the number of the first event, whatever its time.
-	seek bool
 }
 
-// text returns the statement. Rows end where their bytes are enough: the sum goes along the rows in their order, and looks
-// at no JSON that is stored beside its row.
+// text returns the statement. It goes through the runs one after another, in the order in which they are given. Rows end
+// where their bytes are enough: the sum goes along the rows in their order, and looks at no JSON that is stored beside its
+// row.
 func (s shape) text() string {
-	if s.seek {
-		return `SELECT e.seq FROM ` + s.rows() + ` LIMIT 1`
-	}
 	return `SELECT seq, json FROM (
 		SELECT seq, json, sum(octet_length(json)) OVER (ROWS UNBOUNDED PRECEDING) - octet_length(json) AS before
-		FROM (SELECT e.seq, e.json FROM ` + s.rows() + ` LIMIT @limit) AS page
+		FROM (
+			SELECT found.seq, found.json FROM unnest(@lows::bigint[], @highs::bigint[]) AS run (low, high)
+			CROSS JOIN LATERAL (SELECT e.seq, e.json FROM ` + s.rows() + ` LIMIT @limit) AS found LIMIT @limit
+		) AS page
 	) AS measured WHERE before < @bytes`
 }
 
-// rows leaves one index to choose: its first columns are compared as a whole, which another index does not serve, and
-// ordered by, which another index does not give.
+// rows are those of a run. It leaves one index to choose: its first columns are compared as a whole, which another index
+// does not serve, and ordered by, which another index does not give.
 func (s shape) rows() string {
-	var b strings.Builder
 	table, key, values := s.index()
-	b.WriteString(table + ` WHERE (` + key + `) >= (` + values + `@low) AND (` + key + `) <= (` + values + `@high)`)
-	alias := table[strings.LastIndex(table, " ")+1:]
-	if s.source == fromPairs {
-		alias = "p"
+	text := table + ` WHERE (` + key + `) >= (` + values + `run.low) AND (` + key + `) <= (` + values + `run.high)`
+	if s.source == fromUserAndType {
+		text += ` AND e.type = @type`
 	}
-	if s.source == fromUserAndType && !s.seek { // the next of the user will do for that
-		b.WriteString(` AND e.type = @type`)
-	}
-	if s.timed && !s.seek {
-		b.WriteString(` AND ` + alias + `.sec BETWEEN @from_sec AND @to_sec AND (` + alias + `.sec > @from_sec OR e.nano >= @from_nano) AND (` + alias + `.sec < @to_sec OR e.nano < @to_nano)`)
+	if s.timed {
+		sec := key[:2] + "sec"
+		text += ` AND ` + sec + ` BETWEEN @from_sec AND @to_sec AND (` + sec + ` > @from_sec OR e.nano >= @from_nano) AND (` + sec + ` < @to_sec OR e.nano < @to_nano)`
 	}
 	order := key
 	if s.descending {
 		order = strings.ReplaceAll(key, ",", " DESC,") + " DESC"
 	}
-	return b.String() + ` ORDER BY ` + order
+	return text + ` ORDER BY ` + order
 }
 
 // index returns the tables to read, and what their index begins with, with the values of all but the last of that.
@@ -77,8 +72,8 @@ func (s shape) index() (table, key, values string) {
 func texts() map[shape]string {
 	all := make(map[shape]string)
 	for from := range sources {
-		for i := range 6 {
-			s := shape{source: from, descending: i%2 == 1, timed: i/2 == 1, seek: i/2 == 2}
+		for i := range 4 {
+			s := shape{source: from, descending: i%2 == 1, timed: i/2 == 1}
 			all[s] = s.text()
 		}
 	}
