@@ -41,10 +41,10 @@ func checkPlans(t *testing.T, s *Store) {
 	const scan = "Index Scan (Backward )?using "
 	want := map[source]string{
 		fromAll:         scan + `events_seq on events e; Index Cond: \(\(seq >= run.low\) AND \(seq <= run.high\)\)`,
-		fromUser:        scan + `events_user on events e; Index Cond: \(\(ROW\(user_id, seq\) >= .*\) AND \(ROW\(user_id, seq\) <= [^)]*\)`,
-		fromType:        scan + `events_type on events e; Index Cond: \(\(ROW\(type, seq\) >= .*\) AND \(ROW\(type, seq\) <= [^)]*\)`,
-		fromUserAndType: scan + `events_user on events e; Index Cond: \(\(ROW\(user_id, seq\) >= .*\) AND \(ROW\(user_id, seq\) <= [^)]*\)`,
-		fromPairs: `Nested Loop; ->  Index (Only )?Scan (Backward )?using pairs_key on pairs p; Index Cond: \(\(ROW\(user_id, type, seq\) >= .*` +
+		fromUser:        scan + `events_user on events e; Index Cond: \(\(user_id = ANY \(.*\)\) AND \(seq >= run.low\) AND \(seq <= run.high\)`,
+		fromType:        scan + `events_type on events e; Index Cond: \(\(type = ANY \(.*\)\) AND \(seq >= run.low\) AND \(seq <= run.high\)`,
+		fromUserAndType: scan + `events_user on events e; Index Cond: \(\(user_id = ANY \(.*\)\) AND \(seq >= run.low\) AND \(seq <= run.high\)`,
+		fromPairs: `Nested Loop; ->  Index (Only )?Scan (Backward )?using pairs_key on pairs p; Index Cond: \(\(user_id = ANY \(.*\)\) AND \(type = \$\d+\) AND \(seq >= run.low\) AND \(seq <= run.high\).*` +
 			`->  Index (Only )?Scan using events_seq on events e; Index Cond: \(seq = p.seq\)`,
 	}
 	for shape, text := range s.texts {
@@ -66,7 +66,7 @@ func checkPlans(t *testing.T, s *Store) {
 func planOf(t *testing.T, s *Store, text string) string {
 	t.Helper()
 	args := pgx.NamedArgs{}
-	for _, name := range []string{"lows", "highs", "limit", "bytes", "user", "type", "from_sec", "from_nano", "to_sec", "to_nano"} {
+	for _, name := range []string{"lows", "highs", "limit", "bytes", "users", "type", "types", "from_sec", "from_nano", "to_sec", "to_nano"} {
 		args[name] = nil
 	}
 	var lines []string

@@ -38,7 +38,7 @@ func (c *scan) begin(ctx context.Context, conn *pgx.Conn) error {
 	// A user who is not in the table pairs has so few events that it is quicker to look at all of them.
 	c.zoned, c.runs = timed && (c.query.UserID == "" || paired), 1
 	c.nodes.backward = c.query.Descending
-	c.args = pgx.NamedArgs{"user": c.query.UserID, "type": c.query.EventType}
+	c.args = pgx.NamedArgs{"type": c.query.EventType, "types": []string{c.query.EventType}, "users": []string{c.query.UserID}}
 	c.times()
 	c.begun = true
 	return nil

@@ -35,37 +35,38 @@ func (s shape) text() string {
 	) AS measured WHERE before < @bytes`
 }
 
-// rows are those of a run. It leaves one index to choose: its first columns are compared as a whole, which another index
-// does not serve, and ordered by, which another index does not give.
+// rows are those of a run. It leaves one index to choose, whatever the server believes to know of the data. A user, or a
+// type, is equal to one of a list of one: to the server that is no constant, so that only the index that begins with it gives
+// the order that is asked for. (A comparison of rows would do that as well, but a scan does not end where such a one is over.)
 func (s shape) rows() string {
-	table, key, values := s.index()
-	text := table + ` WHERE (` + key + `) >= (` + values + `run.low) AND (` + key + `) <= (` + values + `run.high)`
+	table, where, order := s.index()
+	alias := order[:2]
+	text := table + ` WHERE ` + where + alias + `seq BETWEEN run.low AND run.high`
 	if s.source == fromUserAndType {
 		text += ` AND e.type = @type`
 	}
 	if s.timed {
-		sec := key[:2] + "sec"
+		sec := alias + "sec"
 		text += ` AND ` + sec + ` BETWEEN @from_sec AND @to_sec AND (` + sec + ` > @from_sec OR e.nano >= @from_nano) AND (` + sec + ` < @to_sec OR e.nano < @to_nano)`
 	}
-	order := key
 	if s.descending {
-		order = strings.ReplaceAll(key, ",", " DESC,") + " DESC"
+		order = strings.ReplaceAll(order, ",", " DESC,") + " DESC"
 	}
 	return text + ` ORDER BY ` + order
 }
 
-// index returns the tables to read, and what their index begins with, with the values of all but the last of that.
-func (s shape) index() (table, key, values string) {
+// index returns the tables to read, and which part of which index.
+func (s shape) index() (table, where, order string) {
 	switch s.source {
 	case fromUser, fromUserAndType:
-		return `events e`, `e.user_id, e.seq`, `@user, `
+		return `events e`, `e.user_id = ANY(@users) AND `, `e.user_id, e.seq`
 	case fromType:
-		return `events e`, `e.type, e.seq`, `@type, `
+		return `events e`, `e.type = ANY(@types) AND `, `e.type, e.seq`
 	case fromPairs:
-		return `pairs p JOIN events e ON e.seq = p.seq`, `p.user_id, p.type, p.seq`, `@user, @type, `
+		return `pairs p JOIN events e ON e.seq = p.seq`, `p.user_id = ANY(@users) AND p.type = @type AND `, `p.user_id, p.type, p.seq`
 	case fromAll, sources:
 	}
-	return `events e`, `e.seq`, ``
+	return `events e`, ``, `e.seq`
 }
 
 // texts holds the statement of every shape.
