@@ -54,7 +54,7 @@ func TestTwoInstances(t *testing.T) {
 
 // sharedBatch is the b-th one of a partition, the same each time.
 func sharedBatch(t *testing.T, partition, b, size int) application.Batch {
-	batch := application.Batch{Topic: "events", Taken: map[int32]int64{int32(partition): int64((b + 1) * size)}} //nolint:gosec // small
+	batch := application.Batch{Topic: "events", Taken: map[int32]int64{int32(partition): int64((b + 1) * size)}}
 	for i := b * size; i < (b+1)*size; i++ {
 		at := time.Unix(int64(i), 0)
 		e, err := domain.Draft{

@@ -28,7 +28,7 @@ func TestRealServerRestarts(t *testing.T) {
 	defer cancel()
 	var running sync.WaitGroup
 	running.Go(func() {
-		if out, err := exec.CommandContext(ctx, "bash", "-c", command).CombinedOutput(); err != nil { //nolint:gosec // the tester's own
+		if out, err := exec.CommandContext(ctx, "bash", "-c", command).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", command, err, out)
 		}
 	})
@@ -134,7 +134,7 @@ func (p *proxy) accept(listener net.Listener) {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.target) //nolint:noctx // on this machine
+		server, err := net.Dial("tcp", p.target)
 		if err != nil {
 			_ = client.Close()
 			continue
