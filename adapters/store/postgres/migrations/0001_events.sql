@@ -1,6 +1,6 @@
 -- +goose Up
 
--- seq is given by the writer, in the order of recording. json is not compressed twice, and large ones are kept beside the row.
+-- seq is given by the writer, in the order of recording.
 CREATE TABLE events (
     seq      bigint  NOT NULL,
     sec      bigint  NOT NULL, -- timestamp: seconds since 1970
