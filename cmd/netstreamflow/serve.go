@@ -33,7 +33,10 @@ Brokers:
 Stores:
   memory:                           in this process, rebuilt from the log at every start
   sqlite:                           the file events.db under --data-dir
-  sqlite:PATH                       another file`,
+  sqlite:PATH                       another file
+  postgres://user@host/database     PostgreSQL, which instances may share; the password is --store-password
+    ?sslmode=verify-full            parameters as PostgreSQL's own clients take them
+    ?search_path=SCHEMA             the schema that holds the tables`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.Load(cmd.Flags(), environ); err != nil {

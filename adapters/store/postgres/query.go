@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -48,15 +49,16 @@ type scan struct {
 	query    application.Query
 	snapshot snapshot
 	zones    *store.ZoneTree
-	shape    shape
-	args     pgx.NamedArgs
+	nodes    zoneReader
+	// zoned says that the zones tell where to look, runs is in how many runs of events at a time.
+	zoned bool
+	runs  int
+	shape shape
+	args  pgx.NamedArgs
 
 	begun bool
 	// at is the number of the next event to look at, end that of the last one.
 	at, end int64
-	// run is what is known to be of the time, from at on.
-	run     store.Run
-	running bool
 
 	// chunk is what was read and not yet handed over.
 	chunk  []byte
@@ -140,7 +142,7 @@ func (c *scan) fill(ctx context.Context) (more bool, err error) {
 				return err
 			}
 		}
-		for !c.over() && c.room() > 0 {
+		for began := time.Now(); !c.over() && c.room() > 0 && time.Since(began) < c.store.patience/2; {
 			if err := c.read(bounded, conn); err != nil {
 				return err
 			}

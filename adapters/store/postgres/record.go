@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -163,9 +164,9 @@ const (
 )
 
 func (r *recording) finish(p *pipeline) {
-	if n := len(r.added); n > 0 {
+	if len(r.added) > 0 {
 		r.zones.store(p)
-		p.exec(updateHead, r.added[n-1]+1)
+		p.exec(updateHead, slices.Max(r.added)+1)
 	}
 	if len(r.batch.Taken) > 0 {
 		var partitions []int32

@@ -22,7 +22,7 @@ func (c *scan) begin(ctx context.Context, conn *pgx.Conn) error {
 	var paired bool
 	var p pipeline
 	p.rows([]any{&first, &last}, func() error { return nil }, selectBounds)
-	if c.query.UserID != "" && c.query.EventType != "" {
+	if c.query.UserID != "" {
 		p.row(&paired, selectIsPaired, c.query.UserID)
 	}
 	if err := p.run(ctx, conn); err != nil {
@@ -35,7 +35,10 @@ func (c *scan) begin(ctx context.Context, conn *pgx.Conn) error {
 	}
 	timed := !c.query.From.IsZero() || !c.query.To.IsZero()
 	c.shape = shape{source: c.source(paired), descending: c.query.Descending, timed: timed}
-	c.args = pgx.NamedArgs{"user": c.query.UserID, "type": c.query.EventType}
+	// A user who is not in the table pairs has so few events that it is quicker to look at all of them.
+	c.zoned, c.runs = timed && (c.query.UserID == "" || paired), 1
+	c.nodes.backward = c.query.Descending
+	c.args = pgx.NamedArgs{"type": c.query.EventType, "types": []string{c.query.EventType}, "users": []string{c.query.UserID}}
 	c.times()
 	c.begun = true
 	return nil
@@ -75,71 +78,67 @@ func (c *scan) times() {
 
 // read takes more events into the chunk, or goes past some that are not wanted.
 func (c *scan) read(ctx context.Context, conn *pgx.Conn) error {
-	if err := c.nextRun(ctx, conn); err != nil || c.over() {
+	runs, err := c.nextRuns(ctx, conn)
+	if err != nil || len(runs) == 0 {
+		c.at = c.end + c.step()
 		return err
 	}
 	wanted := c.room()
-	found, err := c.take(ctx, conn, wanted)
+	found, err := c.take(ctx, conn, runs, wanted)
 	if err != nil {
 		return err
 	}
 	if found == wanted || len(c.chunk) >= chunkBytes {
 		c.at = c.events[len(c.events)-1].seq + c.step()
-		c.running = c.run.From <= c.at && c.at <= c.run.To
 		return nil
 	}
-	c.at, c.running = c.run.To+1, false
-	if c.query.Descending {
-		c.at = c.run.From - 1
-	}
-	if c.shape.timed && c.shape.source != fromAll && !c.over() {
-		return c.skip(ctx, conn)
-	}
+	c.at = c.behind(runs[len(runs)-1])
+	c.runs = min(c.runs*runsGrowth, maxRuns)
 	return nil
 }
 
-// bounds returns the numbers from at to the other one, the lower one first.
-func (c *scan) bounds(other int64) (low, high int64) { return min(c.at, other), max(c.at, other) }
+// behind returns the number that follows the run.
+func (c *scan) behind(run store.Run) int64 {
+	if c.query.Descending {
+		return run.From - 1
+	}
+	return run.To + 1
+}
 
-// nextRun finds what may be of the time, from at on: everything, without a time range.
-func (c *scan) nextRun(ctx context.Context, conn *pgx.Conn) (err error) {
-	if c.running {
-		return nil
+// How many runs one statement looks through: one at first, which is often enough, and more when they hold little.
+const (
+	runsGrowth = 8
+	maxRuns    = 512
+)
+
+// nextRuns finds what may be of the time, from at on: everything, without a time range.
+func (c *scan) nextRuns(ctx context.Context, conn *pgx.Conn) (runs []store.Run, err error) {
+	if !c.zoned {
+		return []store.Run{{From: min(c.at, c.end), To: max(c.at, c.end)}}, nil
 	}
-	c.running = true
-	if !c.shape.timed {
-		c.run.From, c.run.To = c.bounds(c.end)
-		return nil
-	}
-	c.zones.Load = func(level int, node int64) ([]store.Zone, error) { return loadZones(ctx, conn, level, node) }
+	c.zones.Load = func(level int, node int64) ([]store.Zone, error) { return c.nodes.load(ctx, conn, level, node) }
 	next := c.zones.Up
 	if c.query.Descending {
 		next = c.zones.Down
 	}
-	run, found, err := next(c.at, c.end)
-	switch {
-	case err != nil:
-		return err
-	case !found:
-		c.at = c.end + c.step()
-	default:
-		c.run = run
-		c.at = run.From
-		if c.query.Descending {
-			c.at = run.To
+	for at := c.at; len(runs) < c.runs; at = c.behind(runs[len(runs)-1]) {
+		run, found, err := next(at, c.end)
+		if err != nil || !found {
+			return runs, err
 		}
+		runs = append(runs, run)
 	}
-	return nil
+	return runs, nil
 }
 
-// take reads events of the run into the chunk.
-func (c *scan) take(ctx context.Context, conn *pgx.Conn, limit int) (found int, err error) {
-	far := c.run.To
-	if c.query.Descending {
-		far = c.run.From
+// take reads events of the runs into the chunk.
+func (c *scan) take(ctx context.Context, conn *pgx.Conn, runs []store.Run, limit int) (found int, err error) {
+	lows, highs := make([]int64, len(runs)), make([]int64, len(runs))
+	for i, run := range runs {
+		lows[i], highs[i] = run.From, run.To
 	}
-	low, high := c.bounds(far)
-	c.args["low"], c.args["high"], c.args["limit"], c.args["bytes"] = low, high, limit, chunkBytes
+	c.args["lows"], c.args["highs"] = lows, highs
+	c.args["limit"], c.args["bytes"] = limit, chunkBytes-len(c.chunk)
 	rows, _ := conn.Query(ctx, c.store.texts[c.shape], c.args)
 	var seq int64
 	var event pgtype.DriverBytes
@@ -153,16 +152,4 @@ func (c *scan) take(ctx context.Context, conn *pgx.Conn, limit int) (found int, 
 		return nil
 	})
 	return found, err
-}
-
-// skip goes to the next event of the user or the type, whatever its time: there may be none for many runs.
-func (c *scan) skip(ctx context.Context, conn *pgx.Conn) error {
-	low, high := c.bounds(c.end)
-	c.args["low"], c.args["high"] = low, high
-	next := shape{source: c.shape.source, descending: c.shape.descending, seek: true}
-	found, err := oneOrNone(conn.QueryRow(ctx, c.store.texts[next], c.args).Scan(&c.at))
-	if err == nil && !found {
-		c.at = c.end + c.step()
-	}
-	return err
 }

@@ -87,11 +87,12 @@ func version(ctx context.Context, db *sql.DB) (v int64, err error) {
 	return v, err
 }
 
-// selectForeign counts tables that would be in the way. While another instance migrates, its tables come all at once.
-const selectForeign = `SELECT count(*) FROM information_schema.tables t
-	WHERE t.table_schema = current_schema() AND t.table_name IN ('migrations', 'events', 'users')
-	AND NOT EXISTS (SELECT FROM information_schema.columns c WHERE c.table_schema = t.table_schema
-		AND c.table_name = 'kept' AND c.column_name = 'first')`
+// selectForeign counts tables that would be in the way. The table of versions comes before all others, which come at once.
+const selectForeign = `SELECT count(*) FROM (VALUES ('migrations', 'migrations', 'version_id'), ('events', 'kept', 'first'), ('users', 'kept', 'first'))
+		AS ours (name, witness, witness_column)
+	WHERE EXISTS (SELECT FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = name)
+	AND NOT EXISTS (SELECT FROM information_schema.columns
+		WHERE table_schema = current_schema() AND table_name = witness AND column_name = witness_column)`
 
 // recognise refuses a database that cannot hold the store or that holds something else, and returns the schema's name.
 func recognise(ctx context.Context, db *sql.DB) (schema string, err error) {

@@ -67,15 +67,6 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) application.Store { return openAt(t, newSchema(t)) })
 }
 
-// TestManyEventsOfAUser has all users in the table pairs after a few events.
-func TestManyEventsOfAUser(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) application.Store {
-		s := openAt(t, newSchema(t))
-		s.writer.sampling = sampling{every: 1, enough: 4}
-		return s
-	})
-}
-
 func TestDurable(t *testing.T) {
 	storetest.RunDurable(t, func(t *testing.T) func(*testing.T) application.Store {
 		address := newSchema(t)
@@ -114,4 +105,18 @@ func await(t testing.TB, holds func() bool) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// query returns the first column of the rows.
+func query[T any](t testing.TB, s *Store, text string) (out []T) {
+	t.Helper()
+	err := s.read(t.Context(), func(ctx context.Context, conn *pgx.Conn) (err error) {
+		rows, _ := conn.Query(ctx, text)
+		out, err = pgx.CollectRows(rows, pgx.RowTo[T])
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

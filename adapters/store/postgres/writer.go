@@ -2,10 +2,13 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 // writer makes the transactions that write.
@@ -15,7 +18,7 @@ type writer struct {
 	turn chan struct{}
 	sampling
 
-	// fault is why the last transaction failed, nil if it did not.
+	// fault is why the last transaction failed, nil if it did not, or only for its data.
 	fault atomic.Pointer[error]
 }
 
@@ -54,7 +57,7 @@ func (w *writer) transact(ctx, bounded context.Context, f func(*pgx.Conn) error)
 	switch {
 	case err == nil:
 		w.fault.Store(nil)
-	case ctx.Err() == nil:
+	case ctx.Err() == nil && !errors.Is(err, domain.ErrInvalid):
 		w.fault.Store(&err)
 	}
 	return err

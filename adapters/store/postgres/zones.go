@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 )
@@ -58,10 +59,50 @@ func (z *zones) store(p *pipeline) {
 	}
 }
 
-func loadZones(ctx context.Context, conn *pgx.Conn, level int, number int64) ([]store.Zone, error) {
-	var text []byte
-	if _, err := oneOrNone(conn.QueryRow(ctx, selectZones, level, number).Scan(&text)); err != nil {
-		return nil, err
+// zoneReader loads nodes for a query, and those that follow along with them when it goes from one to the next.
+type zoneReader struct {
+	backward bool
+	last     zoneKey
+	nodes    map[zoneKey][]store.Zone
+}
+
+const (
+	selectNodes = `SELECT number, zones FROM zones WHERE level = $1 AND number BETWEEN $2 AND $3`
+	nodesAhead  = 15
+)
+
+func (z *zoneReader) load(ctx context.Context, conn *pgx.Conn, level int, number int64) ([]store.Zone, error) {
+	if node, known := z.nodes[zoneKey{level, number}]; known {
+		return node, nil
 	}
-	return store.ParseZones(text)
+	from, to := number, number
+	switch {
+	case z.last == zoneKey{level, number - 1} && !z.backward:
+		to += nodesAhead
+	case z.last == zoneKey{level, number + 1} && z.backward:
+		from -= nodesAhead
+	}
+	if z.nodes == nil || len(z.nodes) > 2*nodesAhead {
+		z.nodes = make(map[zoneKey][]store.Zone)
+	}
+	for n := from; n <= to; n++ {
+		z.nodes[zoneKey{level, n}] = nil
+	}
+	z.last = zoneKey{level, to}
+	if z.backward {
+		z.last.number = from
+	}
+	err := z.query(ctx, conn, level, from, to)
+	return z.nodes[zoneKey{level, number}], err
+}
+
+func (z *zoneReader) query(ctx context.Context, conn *pgx.Conn, level int, from, to int64) error {
+	rows, _ := conn.Query(ctx, selectNodes, level, from, to)
+	var number int64
+	var text pgtype.DriverBytes
+	_, err := pgx.ForEachRow(rows, []any{&number, &text}, func() (err error) {
+		z.nodes[zoneKey{level, number}], err = store.ParseZones(text)
+		return err
+	})
+	return err
 }

@@ -1,6 +1,6 @@
 -- +goose Up
 
--- seq is given by the writer, in the order of recording. json is not compressed twice, and large ones are kept beside the row.
+-- seq is given by the writer, in the order of recording.
 CREATE TABLE events (
     seq      bigint  NOT NULL,
     sec      bigint  NOT NULL, -- timestamp: seconds since 1970
@@ -30,7 +30,7 @@ CREATE TABLE pairs (
     type    text   COLLATE "C" NOT NULL,
     seq     bigint NOT NULL,
     sec     bigint NOT NULL,
-    CONSTRAINT pairs_key PRIMARY KEY (user_id, type, seq) INCLUDE (sec)
+    CONSTRAINT pairs_key PRIMARY KEY (user_id, type, seq, sec)
 );
 
 -- The nodes of the tree of zones, see store.ZoneTree. A few rows are changed all the time: a page has room for that.
