@@ -86,16 +86,23 @@ func start(t *testing.T, cfg netstreamflow.Config) (url string, end func()) {
 	return "http://" + app.Addr().String(), end
 }
 
-// post publishes an event of the user, and returns the answer and how long it took.
-func post(t *testing.T, url, user string) (*http.Response, time.Duration) {
+// reply is what came of a post, and how long it took.
+type reply struct {
+	status int
+	header http.Header
+	took   time.Duration
+}
+
+// post publishes an event of the user.
+func post(t *testing.T, url, user string) reply {
 	t.Helper()
 	start := time.Now()
 	res, err := http.Post(url+"/api/events", "application/json", strings.NewReader(`{"userId":"`+user+`","eventType":"t"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	res.Body.Close()
-	return res, time.Since(start)
+	defer res.Body.Close()
+	return reply{res.StatusCode, res.Header, time.Since(start)}
 }
 
 // awaitPost publishes until the status is the wanted one, and returns how long that took.
@@ -103,7 +110,7 @@ func awaitPost(t *testing.T, url, user string, status int) time.Duration {
 	t.Helper()
 	start := time.Now()
 	for time.Since(start) < patience {
-		if res, _ := post(t, url, user); res.StatusCode == status {
+		if post(t, url, user).status == status {
 			return time.Since(start)
 		}
 	}
@@ -120,27 +127,26 @@ func TestBrokerAway(t *testing.T) {
 			k, address := newKafkaOnOff(t)
 			k.on()
 			cfg := netstreamflow.DefaultConfig()
-			cfg.Store = "memory:"
 			cfg.Listen, cfg.Broker, cfg.LogOutput, cfg.PublishTimeout = "127.0.0.1:0", scheme+"://"+address, t.Output(), 4*time.Second
 			url, _ := start(t, cfg)
 			awaitPost(t, url, "user", http.StatusAccepted)
 			k.off()
 			begun := time.Now()
 			for body := ""; !strings.Contains(body, "publishing is refused"); _, body = get(t, url+"/health/ready") {
-				if _, took := post(t, url, "user"); took > cfg.PublishTimeout+time.Second || time.Since(begun) > patience {
+				if took := post(t, url, "user").took; took > cfg.PublishTimeout+time.Second || time.Since(begun) > patience {
 					t.Fatalf("an answer took %v after %v: %s", took, time.Since(begun), body)
 				}
 			}
 			var fast int
 			for range 100 {
-				res, took := post(t, url, "user")
-				if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") != "1" {
-					t.Errorf("%s, Retry-After %q", res.Status, res.Header.Get("Retry-After"))
+				r := post(t, url, "user")
+				if r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") != "1" {
+					t.Errorf("%d, Retry-After %q", r.status, r.header.Get("Retry-After"))
 				}
-				if took > cfg.PublishTimeout/2 {
-					t.Errorf("an answer took %v", took)
+				if r.took > cfg.PublishTimeout/2 {
+					t.Errorf("an answer took %v", r.took)
 				}
-				if took < 100*time.Millisecond {
+				if r.took < 100*time.Millisecond {
 					fast++
 				}
 			}
@@ -177,14 +183,14 @@ func TestSpool(t *testing.T) {
 				t.Helper()
 				for i := range n {
 					user := fmt.Sprint("user", i%5)
-					res, took := post(t, url, user)
-					if res.StatusCode != http.StatusAccepted || took > cfg.PublishTimeout {
-						t.Fatalf("%s after %v", res.Status, took)
+					r := post(t, url, user)
+					if r.status != http.StatusAccepted || r.took > cfg.PublishTimeout {
+						t.Fatalf("%d after %v", r.status, r.took)
 					}
-					if got := res.Header.Get("Netstreamflow-Durability"); durability != "" && got != durability {
+					if got := r.header.Get("Netstreamflow-Durability"); durability != "" && got != durability {
 						t.Errorf("durability %q, want %q", got, durability)
 					}
-					want[user] = append(want[user], strings.TrimPrefix(res.Header.Get("Location"), "/api/events/"))
+					want[user] = append(want[user], strings.TrimPrefix(r.header.Get("Location"), "/api/events/"))
 				}
 			}
 			publish(20, "")

@@ -12,11 +12,11 @@ import (
 
 // Log is the ordered, durable log that accepted events go to.
 type Log interface {
-	// Publish returns when every event is durable in the log or has failed. It keeps the order of events of one user,
-	// inside the call and from a call to a later one. The error is nil when all are durable; a [PublishError] tells the
-	// events apart; any other error stands for all of them. An event that failed with [domain.ErrUnavailable] may be in the
-	// log all the same; publishing it again with the same id is safe. It ends when ctx does, with [domain.ErrUnavailable] for
-	// the events that are not known to be durable, and is safe for concurrent use.
+	// Publish returns when every event is durable in the log, or in a spool as the receipt tells, or has failed. It keeps the
+	// order of events of one user, inside the call and from a call to a later one. The error is nil when all are durable; a
+	// [PublishError] tells the events apart; any other error stands for all of them. An event that failed with
+	// [domain.ErrUnavailable] may be in the log all the same; publishing it again with the same id is safe. It ends when ctx
+	// does, with [domain.ErrUnavailable] for the events that are not known to be durable, and is safe for concurrent use.
 	Publish(ctx context.Context, events []domain.Event) (Receipt, error)
 }
 

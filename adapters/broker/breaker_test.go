@@ -306,12 +306,12 @@ func TestBreakerUnderLoad(t *testing.T) {
 			return nil
 		}
 		l, _ := m.open(t, slog.DiscardHandler)
-		ctx, stop := context.WithCancel(t.Context())
+		var stopped atomic.Bool
 		ended := make(chan struct{})
 		const callers = 50
 		for c := range callers {
 			go func() {
-				for ctx.Err() == nil {
+				for !stopped.Load() {
 					if _, err := l.Publish(t.Context(), events(t, fmt.Sprint(c), 3, 1)); err != nil {
 						<-time.After(10 * time.Millisecond)
 					}
@@ -331,7 +331,7 @@ func TestBreakerUnderLoad(t *testing.T) {
 				t.Errorf("%d lanes refuse a second after the broker is back", n)
 			}
 		}
-		stop()
+		stopped.Store(true)
 		for range callers {
 			<-ended
 		}

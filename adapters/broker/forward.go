@@ -171,9 +171,14 @@ func (f *forwarding) done(batch []*message.Message) {
 		size += int64(len(msg.Payload))
 		msg.Ack()
 	}
-	origin, _ := application.OriginFrom(batch[len(batch)-1].Context())
-	f.forwarded.Store(origin.Offset + 1)
+	f.forwarded.Store(originOf(batch[len(batch)-1]).Offset + 1)
 	f.bytes.Add(-size)
+}
+
+// originOf is where the local log has the message.
+func originOf(msg *message.Message) application.Origin {
+	origin, _ := application.OriginFrom(msg.Context())
+	return origin
 }
 
 // try publishes the messages once, and returns those for which the broker was away.
@@ -181,7 +186,7 @@ func (f *forwarding) try(ctx context.Context, batch []*message.Message) (away []
 	events := make([]domain.Event, 0, len(batch))
 	msgs := make([]*message.Message, 0, len(batch))
 	for _, msg := range batch {
-		origin, _ := application.OriginFrom(msg.Context())
+		origin := originOf(msg)
 		entry, err := application.Decode(msg.Payload, origin)
 		if err != nil {
 			away = f.bury(ctx, away, msg, err)
@@ -205,7 +210,7 @@ func (f *forwarding) try(ctx context.Context, batch []*message.Message) (away []
 // bury keeps a message that the broker will never take: among the broker's dead letters, or if they do not take it either, among
 // those of the local log. Where it cannot be kept now, it waits with the others.
 func (f *forwarding) bury(ctx context.Context, away []*message.Message, msg *message.Message, reason error) []*message.Message {
-	origin, _ := application.OriginFrom(msg.Context())
+	origin := originOf(msg)
 	letter := application.DeadLetter{
 		Origin: origin, MessageID: msg.UUID, Value: msg.Payload, Attempts: 1, Consumer: spoolGroup,
 		Reason: fmt.Errorf("the broker does not take a spooled event: %w", reason),

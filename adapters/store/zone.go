@@ -106,10 +106,11 @@ var errZones = errors.New("not the zones of a store")
 // ParseZones reads what [AppendZones] has written.
 func ParseZones(b []byte) ([]Zone, error) {
 	zones, last := make([]Zone, 0, ZoneFanOut), int64(0)
+	all := make([]span, 0, len(b)/2) // each takes two bytes at least
 	for len(b) > 0 {
-		spans := make([]span, b[0])
+		begin, spans := len(all), int(b[0])
 		b = b[1:]
-		for i := range spans {
+		for range spans {
 			step, n := binary.Varint(b)
 			if n <= 0 {
 				return nil, errZones
@@ -119,10 +120,11 @@ func ParseZones(b []byte) ([]Zone, error) {
 				return nil, errZones
 			}
 			b = b[n+m:]
-			spans[i] = span{last + step, last + step + int64(length)} //nolint:gosec // the same bits
-			last = spans[i].last
+			first := last + step
+			last = first + int64(length) //nolint:gosec // the same bits
+			all = append(all, span{first, last})
 		}
-		zones = append(zones, Zone{spans})
+		zones = append(zones, Zone{all[begin:len(all):len(all)]})
 	}
 	return zones, nil
 }

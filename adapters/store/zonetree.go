@@ -1,21 +1,25 @@
 package store
 
-// Zones form a tree above the numbers of events. A zone of level 0 is 256 events, seq>>8 is its number; one of the next
-// level is 256 of those. A node holds the zones of one level that make up a zone of the level above, so that the way from
-// the root to 256 events is as many nodes as there are levels.
+// Zones form a tree above the numbers of events. A zone of level 0 is 32 events, one of the next level is 256 of those, and so
+// on. A node holds the zones of one level that make up a zone of the level above, so that the way from the root to 32
+// events is as many nodes as there are levels.
 const (
-	zoneBits = 8
-	// ZoneFanOut is how many events are a zone, and how many zones make one of the next level.
+	eventBits = 5
+	zoneBits  = 8
+	// ZoneFanOut is how many zones make one of the next level.
 	ZoneFanOut = 1 << zoneBits
-	// ZoneLevels is how many levels there are: a node of the last one holds 2^32 events.
-	ZoneLevels = 3
+	// ZoneLevels is how many levels there are: a node of the last one holds 2^37 events.
+	ZoneLevels = 4
 	// maxRun is how many zones of level 0 a run may be put together from one by one.
 	maxRun = ZoneFanOut
 )
 
+// shift returns how many bits of an event's number are its place in its zone.
+func shift(level int) int { return eventBits + zoneBits*level }
+
 // ZoneNode returns the number of the node that holds the event's zone of the level, and the zone's place in it.
 func ZoneNode(level int, seq int64) (node int64, place int) {
-	zone := seq >> (zoneBits * (level + 1))
+	zone := seq >> shift(level)
 	return zone >> zoneBits, int(zone & (ZoneFanOut - 1))
 }
 
@@ -72,7 +76,7 @@ func (t *ZoneTree) Down(from, to int64) (run Run, ok bool, err error) {
 
 // ends returns the first and the last event of a zone.
 func ends(level int, seq int64) (first, last int64) {
-	size := int64(1) << (zoneBits * (level + 1))
+	size := int64(1) << shift(level)
 	first = seq &^ (size - 1)
 	return first, first + size - 1
 }

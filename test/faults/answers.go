@@ -60,8 +60,11 @@ func (a *answers) of(status string) int {
 	return a.statuses[status]
 }
 
-// acceptedEvents is where events are counted, beside the statuses of requests.
-const acceptedEvents = "events accepted"
+// What is counted beside the statuses of requests.
+const (
+	acceptedEvents  = "events accepted"
+	spooledRequests = "spooled"
+)
 
 // accept notes that an event was accepted.
 func (a *answers) accept() {

@@ -23,7 +23,7 @@ func TestAnswersThatMayBe(t *testing.T) {
 		{"none accepted", two, 503, `{"accepted":0,"rejected":2,"results":[` + away + `,` + away + `]}`, 0},
 	}
 	for _, tt := range tests {
-		outcomes, err := tt.parcel.outcomes(answerOf(tt.status), []byte(tt.body))
+		outcomes, err := tt.parcel.outcomes(answerOf(tt.status), []byte(tt.body)) //nolint:bodyclose // there is none
 		accepted := 0
 		for _, o := range outcomes {
 			if o.accepted {
@@ -59,11 +59,11 @@ func TestAnswersThatMustNotBe(t *testing.T) {
 		{"a wrong count", two, 202, `{"accepted":1,"rejected":0,"results":[{"eventId":"a"},{"eventId":"b"}]}`},
 	}
 	for _, tt := range tests {
-		if outcomes, err := tt.parcel.outcomes(answerOf(tt.status), []byte(tt.body)); err == nil {
+		if outcomes, err := tt.parcel.outcomes(answerOf(tt.status), []byte(tt.body)); err == nil { //nolint:bodyclose // there is none
 			t.Errorf("%s passes: %v", tt.name, outcomes)
 		}
 	}
-	if _, err := one.outcomes(&http.Response{StatusCode: 503}, nil); err == nil {
+	if _, err := one.outcomes(&http.Response{StatusCode: http.StatusServiceUnavailable}, nil); err == nil {
 		t.Error("503 without Retry-After passes")
 	}
 }

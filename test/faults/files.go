@@ -48,7 +48,7 @@ func isDatabase(path string) (bool, error) {
 	defer f.Close() //nolint:errcheck // it is read only
 	head := make([]byte, len(magic))
 	if _, err := io.ReadFull(f, head); err != nil {
-		return false, nil //nolint:nilerr // a shorter file is none
+		return false, nil
 	}
 	return bytes.Equal(head, []byte(magic)), nil
 }

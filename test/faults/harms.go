@@ -48,6 +48,14 @@ var harms = []harm{
 		fits: combination.onKafka, inflict: outlived(broker, pauseServer("kafka")),
 	},
 	{
+		name: "spool", about: "Kafka is killed and stays away for a while, and the service has a spool: every event is accepted",
+		fits: combination.onKafka, prepare: useSpool, inflict: outlived(broker, kafkaAway), verify: checkSpooled,
+	},
+	{
+		name: "spool-kill", about: "the same, and the service is killed while events wait in its spool",
+		fits: combination.onKafka, prepare: useSpool, inflict: kafkaAwayAndKills, verify: checkSpooled,
+	},
+	{
 		name: "postgres-kill", about: "SIGKILL of PostgreSQL, which is started again",
 		fits: combination.onPostgres, inflict: outlived(store, killServer("postgres")),
 	},

@@ -117,6 +117,9 @@ func (c *client) post(ctx context.Context, s *process, p parcel) ([]outcome, err
 		return nil, fmt.Errorf("read an answer %d: %w", res.StatusCode, err)
 	}
 	c.answers.count(strconv.Itoa(res.StatusCode))
+	if res.Header.Get("Netstreamflow-Durability") == "spooled" {
+		c.answers.count(spooledRequests)
+	}
 	outcomes, err := p.outcomes(res, body)
 	if err != nil {
 		c.answers.refuse("%s were answered with %d %s: %v", p.name(), res.StatusCode, bytes.TrimSpace(body), err)

@@ -51,6 +51,8 @@ func short() []task {
 		{"kafka-kill", kafka, postgres, 1},
 		{"kafka-kill", confluent, sqlite, 1},
 		{"kafka-pause", confluent, postgres, 1},
+		{"spool", kafka, sqlite, 1},
+		{"spool-kill", confluent, postgres, 2},
 		{"postgres-kill", kafka, postgres, 1},
 		{"postgres-pause", confluent, postgres, 1},
 		{"slow-broker", kafka, sqlite, 1},

@@ -13,7 +13,7 @@ func endWithUs(cmd *exec.Cmd) {
 
 // mount puts a small file system on the folder, which mostly takes root.
 func mount(folder string) error {
-	if err := syscall.Mount("faults", folder, "tmpfs", 0, "size=64m"); err != nil {
+	if err := syscall.Mount("faults", folder, "tmpfs", 0, "size=256m"); err != nil {
 		return fmt.Errorf("a small file system cannot be mounted: %w", err)
 	}
 	return nil

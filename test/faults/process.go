@@ -44,7 +44,7 @@ func launch(ctx context.Context, binary, logFile string, environ []string, args 
 	if err := p.cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", binary, err), log.Close())
 	}
-	fmt.Fprintf(log, "{\"msg\":\"process %d starts\"}\n", p.cmd.Process.Pid)
+	_, _ = fmt.Fprintf(log, "{\"msg\":\"process %d starts\"}\n", p.cmd.Process.Pid)
 	go p.follow(stderr)
 	return p, nil
 }
@@ -65,7 +65,7 @@ func (p *process) follow(stderr io.Reader) {
 		}
 	}
 	_ = p.cmd.Wait() // its outcome is in ProcessState
-	fmt.Fprintf(p.log, "{\"msg\":\"process %d has ended: %s\"}\n", p.cmd.Process.Pid, p.cmd.ProcessState)
+	_, _ = fmt.Fprintf(p.log, "{\"msg\":\"process %d has ended: %s\"}\n", p.cmd.Process.Pid, p.cmd.ProcessState)
 	_ = p.log.Close()
 	close(p.exited)
 }

@@ -91,26 +91,25 @@ func readUsers(ctx context.Context, addr string, users history) ([]stored, error
 	return all, nil
 }
 
-// verify reads what the service has, both ways, until nothing is missing or the time is over.
-func verify(ctx context.Context, addr string, sent history, timeout time.Duration) (findings, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	var last findings
+// verify reads what the service has, both ways, until nothing is missing, or until nothing more of what is missing has come
+// for the time.
+func verify(ctx context.Context, addr string, sent history, patience time.Duration) (last findings, err error) {
+	progress := time.Now()
+	missing := -1
 	for {
-		f, err := verifyOnce(ctx, addr, sent)
-		if err == nil {
-			last = f
-			if len(f.lost) == 0 {
+		var f findings
+		if f, err = verifyOnce(ctx, addr, sent); err == nil {
+			if last = f; len(f.lost) == 0 {
 				return f, nil
 			}
-		}
-		wait(ctx, 300*time.Millisecond)
-		if ctx.Err() != nil {
-			if len(last.lost) > 0 {
-				err = nil
+			if missing < 0 || len(f.lost) < missing {
+				missing, progress = len(f.lost), time.Now()
 			}
+		}
+		if time.Since(progress) > patience || ctx.Err() != nil {
 			return last, err
 		}
+		wait(ctx, 300*time.Millisecond)
 	}
 }
 

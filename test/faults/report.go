@@ -26,15 +26,15 @@ func (r *run) detail(w io.Writer) {
 		const most = 20
 		for i, line := range list {
 			if i == most {
-				fmt.Fprintf(w, "    and %d more\n", len(list)-most)
+				_, _ = fmt.Fprintf(w, "    and %d more\n", len(list)-most)
 				break
 			}
-			fmt.Fprintf(w, "    %s\n", line)
+			_, _ = fmt.Fprintf(w, "    %s\n", line)
 		}
 	}
-	fmt.Fprintf(w, "    answers: %s\n", r.answers.histogram())
-	fmt.Fprintf(w, "    kept %s; the service's log ends with\n", r.folder)
-	fmt.Fprintln(w, tail(filepath.Join(r.folder, "service.log"), 40))
+	_, _ = fmt.Fprintf(w, "    answers: %s\n", r.answers.histogram())
+	_, _ = fmt.Fprintf(w, "    kept %s; the service's log ends with\n", r.folder)
+	_, _ = fmt.Fprintln(w, tail(filepath.Join(r.folder, "service.log"), 40))
 }
 
 // tail returns the last lines of a file.

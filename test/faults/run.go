@@ -20,8 +20,10 @@ const (
 	// warmUp is how long the load runs before the harm, coolDown how long it goes on when the harm is over.
 	warmUp   = time.Second
 	coolDown = time.Second
-	// recovery is how long the service may take, when the harm is over, to accept an event, to be ready, and to show all that
-	// it has accepted.
+	// pause is how long a connection of the load waits between an answer and its next request.
+	pause = 10 * time.Millisecond
+	// recovery is how long the service may take, when the harm is over, to accept an event, and to be ready, and how long it
+	// may show nothing more of what it has accepted.
 	recovery = 60 * time.Second
 )
 
@@ -131,7 +133,7 @@ func serviceEnvironment(settings []string) []string {
 // underLoad does the harm while events are sent, and waits until they are accepted again.
 func (r *run) underLoad(ctx context.Context) error {
 	r.load = startLoad(ctx, r.pool, r.answers, loadOptions{
-		connections: r.connections, users: r.users, pause: 3 * time.Millisecond, jumps: r.harm.clock,
+		connections: r.connections, users: r.users, pause: pause, jumps: r.harm.clock,
 	})
 	wait(ctx, warmUp)
 	err := r.harm.inflict(ctx, r)

@@ -10,13 +10,12 @@ import (
 
 // measureBacklogs has the service consume what waits in Kafka, with each driver into each store.
 func measureBacklogs(ctx context.Context, o options) error {
-	raw := map[string]time.Duration{}
+	raw := map[string]float64{}
 	for _, storeURL := range o.stores {
-		took, err := o.rawInsert(ctx, storeURL, o.events)
-		if err != nil {
+		var err error
+		if raw[storeURL], err = o.rawInsert(ctx, storeURL); err != nil {
 			return err
 		}
-		raw[storeURL] = took
 	}
 	fmt.Printf("| broker | store | %d waiting events, events/s | raw insert, events/s | ratio |\n|---|---|--:|--:|--:|\n", o.events)
 	for _, brokerURL := range o.brokers {
@@ -31,7 +30,7 @@ func measureBacklogs(ctx context.Context, o options) error {
 				return fmt.Errorf("%s into %s: %w", kind(brokerURL), kind(storeURL), err)
 			}
 			fmt.Printf("| %s | %s | %.0f | %.0f | %.2f |\n", kind(brokerURL), kind(storeURL), rate(o.events, took),
-				rate(o.events, raw[storeURL]), raw[storeURL].Seconds()/took.Seconds())
+				raw[storeURL], rate(o.events, took)/raw[storeURL])
 		}
 	}
 	return nil

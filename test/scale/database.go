@@ -58,18 +58,21 @@ func (o options) newPlace(ctx context.Context, storeURL, name string) (place, er
 	}}, nil
 }
 
-// rawInsert measures the plain insert of n events into a table with the columns and indexes of a store, in transactions of a
-// batch, by the fastest way that the database has.
-func (o options) rawInsert(ctx context.Context, storeURL string, n int) (time.Duration, error) {
+// rawInsert measures the plain insert of events into a table with the columns and indexes of a store, in transactions of a
+// batch, by the fastest way that the database has; it returns events a second.
+func (o options) rawInsert(ctx context.Context, storeURL string) (float64, error) {
 	p, err := o.newPlace(ctx, storeURL, "raw")
 	if err != nil {
 		return 0, err
 	}
 	defer p.drop(context.WithoutCancel(ctx)) //nolint:errcheck // the next run drops it
+	var took time.Duration
 	if p.kind == "sqlite" {
-		return rawSQLite(ctx, strings.TrimPrefix(p.url, "sqlite:"), n)
+		took, err = rawSQLite(ctx, strings.TrimPrefix(p.url, "sqlite:"), o.rawEvents)
+	} else {
+		took, err = rawPostgres(ctx, p.url, o.rawEvents)
 	}
-	return rawPostgres(ctx, p.url, n)
+	return rate(o.rawEvents, took), err
 }
 
 // rows makes the rows of a batch.
@@ -112,8 +115,8 @@ func rawSQLite(ctx context.Context, file string, n int) (time.Duration, error) {
 		if err != nil {
 			return err
 		}
-		defer tx.Rollback() //nolint:errcheck // it is committed
-		bound := tx.StmtContext(ctx, insert)
+		defer tx.Rollback()                  //nolint:errcheck // it is committed
+		bound := tx.StmtContext(ctx, insert) //nolint:sqlclosecheck // it ends with the transaction
 		for _, row := range batch {
 			if _, err := bound.ExecContext(ctx, row...); err != nil {
 				return err
@@ -136,7 +139,7 @@ func rawPostgres(ctx context.Context, databaseURL string, n int) (time.Duration,
 	columns := []string{"seq", "id", "user_id", "event_type", "sec", "nsec", "json"}
 	return timed(n, func(batch [][]any) error {
 		for _, row := range batch {
-			row[1] = [16]byte(row[1].([]byte)) //nolint:forcetypeassert // rows made it
+			row[1] = [16]byte(row[1].([]byte)) //nolint:errcheck,forcetypeassert // rows made it
 		}
 		_, err := conn.CopyFrom(ctx, pgx.Identifier{"raw"}, columns, pgx.CopyFromRows(batch))
 		return err

@@ -25,9 +25,9 @@ import (
 
 // options are what all measurements are told.
 type options struct {
-	events  int
-	brokers []string
-	stores  []string
+	events, rawEvents int
+	brokers           []string
+	stores            []string
 	// folder holds everything, program is the binary under test.
 	folder, program string
 }
@@ -44,6 +44,7 @@ func main() {
 func run(ctx context.Context) (err error) {
 	var o options
 	pflag.IntVar(&o.events, "events", 1_000_000, "`number` of events")
+	pflag.IntVar(&o.rawEvents, "raw-events", 1_000_000, "`number` of events of a raw insert")
 	pflag.StringArrayVar(&o.brokers, "broker", nil, "broker `URL` of backlog; may be repeated")
 	pflag.StringArrayVar(&o.stores, "store", []string{"sqlite:"}, "store `URL`; may be repeated")
 	pflag.StringVar(&o.folder, "folder", "", "`folder` for the files; a temporary one if not given")

@@ -51,7 +51,7 @@ func (o options) start(ctx context.Context, args ...string) (*service, error) {
 		return nil, errors.Join(errors.New("the service did not come up"), s.cmd.Wait())
 	}
 	err = poll(ctx, func() (bool, error) {
-		res, err := http.Get(s.url + "/health/ready") //nolint:noctx // loopback
+		res, err := http.Get(s.url + "/health/ready")
 		if err != nil {
 			return false, err
 		}
@@ -144,7 +144,7 @@ func (s *service) stream(ctx context.Context) (lines int, took time.Duration, er
 
 // has says whether the event can be read.
 func (s *service) has(id string) (bool, error) {
-	res, err := http.Get(s.url + "/api/events/" + id) //nolint:noctx // loopback
+	res, err := http.Get(s.url + "/api/events/" + id)
 	if err != nil {
 		return false, err
 	}

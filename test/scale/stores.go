@@ -51,12 +51,12 @@ func (o options) measureStore(ctx context.Context, storeURL string, logs map[int
 		return err
 	}
 	defer many.drop(context.WithoutCancel(ctx)) //nolint:errcheck // the next run drops it
-	raw, err := o.rawInsert(ctx, storeURL, o.events)
+	raw, err := o.rawInsert(ctx, storeURL)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%s: rebuild %.0f events/s, raw insert %.0f events/s, ratio %.2f\n\n", many.kind, rate(o.events, many.took), rate(o.events, raw),
-		raw.Seconds()/many.took.Seconds())
+	fmt.Printf("\n%s: rebuild of %d %.0f events/s, raw insert of %d %.0f events/s, ratio %.2f\n\n", many.kind, o.events, rate(o.events, many.took),
+		o.rawEvents, raw, rate(o.events, many.took)/raw)
 	return o.compare(ctx, few, many, logs)
 }
 

@@ -40,8 +40,9 @@ type subscription struct {
 	// group is "" where the subscription reads all partitions by itself.
 	group string
 	// from is nil where the receiver has no places of its own.
-	from     broker.Start
-	topic    string
+	from  broker.Start
+	topic string
+	// out has room, so that a receiver that was busy finds many messages and not just one of each lane.
 	out      chan *message.Message
 	ctx      context.Context //nolint:containedctx // the subscription is what the context is the life of
 	end      context.CancelFunc
@@ -61,7 +62,7 @@ type subscription struct {
 
 func newSubscription(ctx context.Context, b *Broker, group string, from broker.Start, topic string) *subscription {
 	s := &subscription{
-		broker: b, group: group, from: from, topic: topic, out: make(chan *message.Message),
+		broker: b, group: group, from: from, topic: topic, out: make(chan *message.Message, b.inFlight),
 		lanes: map[int32]*lane{}, ready: make(chan beginning), forget: func() {}, found: make(chan int32),
 		complained: map[kafka.ErrorCode]time.Time{},
 	}
@@ -163,7 +164,8 @@ func (s *subscription) keep(place kafka.TopicPartition) {
 	}
 }
 
-// stop ends all lanes, each when what it has delivered is acked, or when patience ends.
+// stop ends all lanes, each when what it has delivered is acked, or when patience ends. What then is left in the channel was
+// not acked, and is delivered to the next one.
 func (s *subscription) stop(patience context.Context) {
 	for _, l := range s.lanes {
 		l.halt()
@@ -172,6 +174,13 @@ func (s *subscription) stop(patience context.Context) {
 		l.finish(patience)
 	}
 	clear(s.lanes)
+	for {
+		select {
+		case <-s.out:
+		default:
+			return
+		}
+	}
 }
 
 // leave closes the consumer, which commits the group's place and leaves the group. librdkafka may wait long for a server

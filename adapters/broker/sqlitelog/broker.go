@@ -49,6 +49,11 @@ func Open(ctx context.Context, u *url.URL, o broker.Options) (broker.Broker, err
 	if err != nil {
 		return nil, err
 	}
+	if !o.LazySync {
+		if err := preallocate(path + walSuffix); err != nil {
+			o.Logger.Warn("no room is set aside: the first commits are slower", "file", path+walSuffix, "error", err)
+		}
+	}
 	byName, err := loadTopics(ctx, f.reads)
 	if err != nil {
 		_ = f.close() // what is wrong is known

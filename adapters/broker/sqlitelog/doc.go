@@ -38,6 +38,9 @@
 //
 // A record may be a MiB larger than the largest value that must fit, with its key and headers. A value is empty, never null.
 //
+// The file PATH-wal has 16 MiB from the opening on, where the disk has room for it, as commits that overwrite are faster than
+// ones that append. It is gone after a close.
+//
 // Removed records leave room in the file that new ones use; the file does not get smaller. A transaction that was begun is not
 // interrupted: a disk that hangs holds up Close.
 package sqlitelog

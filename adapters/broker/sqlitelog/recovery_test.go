@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +24,9 @@ func snapshot(t *testing.T, folder string) (db, wal []byte) {
 	wal, err = os.ReadFile(filepath.Join(folder, "log.db-wal"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for len(wal) > frame && len(bytes.Trim(wal[len(wal)-frame:], "\x00")) == 0 { // set aside, and not used yet
+		wal = wal[:len(wal)-frame]
 	}
 	return db, wal
 }
@@ -78,7 +82,9 @@ func TestRecovery(t *testing.T) {
 		"as it was":            {wal, 0, 0},
 		"garbage behind":       {append(bytes.Clone(wal), garbage...), 0, len(garbage)},
 		"a little behind":      {append(bytes.Clone(wal), 1, 2, 3), 0, 3},
-		"zeros behind":         {append(bytes.Clone(wal), make([]byte, 2*frame)...), 0, 2 * frame},
+		"zeros behind":         {append(bytes.Clone(wal), make([]byte, 2*frame)...), 0, 0},
+		"broken before zeros":  {slices.Concat(wal, uncommitted, make([]byte, 3*frame+7)), 0, frame},
+		"cut before zeros":     {slices.Concat(wal[:len(wal)-100], make([]byte, 100+frame)), 1, frame},
 		"a broken frame":       {append(bytes.Clone(wal), uncommitted...), 0, frame},
 		"cut in the last":      {wal[:len(wal)-100], 1, frame - 100},
 		"cut in a header":      {wal[:len(wal)-frame+10], 1, 10},

@@ -58,8 +58,11 @@ func (s *subscription) deliver(ctx context.Context, t *topic, acked func(next in
 	s.logger.Info("partitions assigned", "partitions", []int32{0}, "offset", next)
 	r := newReader(s.broker.file.reads, t, next)
 	defer r.close()
-	d := broker.NewDelivery(ctx, s.out, window, acked)
+	// The delivery ends after the last call of Deliver, so that what was acked until then counts.
+	settling, settled := context.WithCancel(context.WithoutCancel(ctx))
+	d := broker.NewDelivery(settling, s.out, window, acked)
 	defer d.Drain()
+	defer settled()
 	for s.retry(ctx, "reading", func() error { return r.load(ctx) }) {
 		for _, f := range r.found {
 			msg, err := decode(ctx, f.record, originOf(t.name, f.offset, f.milliseconds, f.record.key))

@@ -30,7 +30,8 @@ type walContent struct {
 	// transactions are those that SQLite recovers, committed their bytes in the file.
 	transactions int
 	committed    int64
-	// torn are the bytes behind the last committed transaction that are not left from an earlier use of the file.
+	// torn are the bytes behind the last committed transaction that are neither left from an earlier use of the file nor zeros, as
+	// preallocate writes them.
 	torn int64
 }
 
@@ -126,9 +127,10 @@ func (s *walScan) take() {
 	}
 }
 
-// tail counts what follows the last valid frame, and is not left from an earlier use of the file. n bytes of it are read.
+// tail counts what follows the last valid frame, up to what is blank or left from an earlier use of the file. n bytes of it are
+// read.
 func (s *walScan) tail(n int) error {
-	for n > 0 && !s.stale(s.frame[:n]) {
+	for n > 0 && !s.stale(s.frame[:n]) && !blank(s.frame[:n]) {
 		s.torn += int64(n)
 		var err error
 		if n, err = s.next(); err != nil {
@@ -137,6 +139,9 @@ func (s *walScan) tail(n int) error {
 	}
 	return nil
 }
+
+// blank tells whether there are but zeros.
+func blank(frame []byte) bool { return len(bytes.Trim(frame, "\x00")) == 0 }
 
 // stale tells whether the frame, or the part of it that there is, is from an earlier use of the file.
 func (s *walScan) stale(frame []byte) bool {

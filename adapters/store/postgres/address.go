@@ -74,7 +74,7 @@ func name(cfg *pgx.ConnConfig) {
 // is gone or stands still, with its locks.
 const (
 	session = `SET jit = off;
-		SET idle_in_transaction_session_timeout = '30s';
+		SET idle_in_transaction_session_timeout = '8s';
 		SET tcp_keepalives_idle = 10;
 		SET tcp_keepalives_interval = 5;
 		SET tcp_keepalives_count = 3;

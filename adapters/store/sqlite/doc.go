@@ -17,7 +17,7 @@
 //   - One writer: batches are recorded one after another, and the more events a batch has, the more go through. Readers never
 //     wait for it, nor it for them.
 //   - A page costs what it returns, not what is stored. A time range is looked up in the order of storing (see
-//     store.ZoneTree): what it costs is how many blocks of 256 events hold an event of that time or of times close around
+//     store.ZoneTree): what it costs is how many blocks of 32 events hold an event of that time or of times close around
 //     it, which is little while events come roughly in the order of time and much when they do not. A user with up to some
 //     thousand events is read through for one of his types; those with more have an index of their own for it.
 //   - A query is of one moment. One whose reader takes longer than a second gives its place in the file free, so that the

@@ -63,6 +63,11 @@ func explain(code int) string {
 	return "the file cannot be worked with"
 }
 
+func isFull(err error) bool {
+	var own *sqlite.Error
+	return errors.As(err, &own) && own.Code()&0xff == codeFull
+}
+
 // passing says that the connection is as good as before the error.
 func passing(err error) bool {
 	var own *sqlite.Error

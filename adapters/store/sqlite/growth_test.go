@@ -52,15 +52,20 @@ func BenchmarkGrowth(b *testing.B) {
 	}
 }
 
-// growthEvent is the i-th event: a second after the one before, give or take; one in a thousand is years off. One user in a
-// thousand events, the first one, is in every tenth.
-func growthEvent(b *testing.B, i int) application.Entry {
+// growthEvent is the i-th of n events: a second after the one before, give or take; one in NSF_BENCH_OFF (100,000) is years
+// off. One user has every tenth event, the others have about 180 each, whatever n is.
+func growthEvent(b *testing.B, i, n int) application.Entry {
 	accepted := growthStart.Add(time.Duration(i) * time.Second)
 	at := accepted.Add(-time.Duration(rand.IntN(60)) * time.Second)
-	if i%1000 == 999 {
+	off := 100_000
+	if n, err := strconv.Atoi(os.Getenv("NSF_BENCH_OFF")); err == nil {
+		off = n
+	}
+	if i%off == off-1 {
 		at = at.AddDate(rand.IntN(80)-40, 0, 0)
 	}
-	user := i * 7919 % 100_003 % 10_000
+	users := n / 200
+	user := 1 + i*7919%100_003%users
 	if i%10 == 0 {
 		user = 0
 	}
@@ -91,7 +96,7 @@ func grow(b *testing.B, s *Store, n int) {
 	for i := begun; i < n; {
 		batch := application.Batch{Topic: "events", Taken: map[int32]int64{}}
 		for ; i < n && len(batch.Entries) < 2000; i++ {
-			batch.Entries = append(batch.Entries, growthEvent(b, i))
+			batch.Entries = append(batch.Entries, growthEvent(b, i, n))
 		}
 		batch.Taken[0] = int64(i)
 		if _, err := s.Record(b.Context(), batch); err != nil {
@@ -145,7 +150,7 @@ func pages(b *testing.B, s *Store, n int, name, bounded string, descending bool)
 func growthQuery(n, i int, name, bounded string) application.Query {
 	q := application.Query{Limit: 100}
 	if strings.Contains(name, "user") {
-		q.UserID = fmt.Sprintf("user-%05d", 1+i*37)
+		q.UserID = fmt.Sprintf("user-%05d", 1+i*37%(n/200))
 	}
 	if strings.Contains(name, "busy") {
 		q.UserID = "user-00000"
@@ -190,7 +195,7 @@ func rawInserts(b *testing.B) {
 	const n, size = 100_000, 2000
 	entries := make([]application.Entry, n)
 	for i := range entries {
-		entries[i] = growthEvent(b, i)
+		entries[i] = growthEvent(b, i, n)
 	}
 	ours, raw := openIn(b, b.TempDir()), openIn(b, b.TempDir())
 	defer closeIt(b, ours)

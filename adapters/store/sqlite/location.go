@@ -51,14 +51,17 @@ func create(path string) error {
 	return file.Close()
 }
 
-// What a connection is told at its beginning. A cache is in KiB when negative. The file is not mapped into memory: an
-// error of the disk would then be the end of the process instead of an error.
+// What a connection is told at its beginning. A cache is in KiB when negative, and grows to that only with use: the
+// writer's has room for the page of each of ten thousands of users to which the next event goes, a reader's for the inner
+// pages of ten million events. The log is taken over into the file rarely, when many of its pages were written more than
+// once. The file is not mapped into memory: an error of the disk would then be the end of the process.
 const (
 	busyMillis    = 5000
-	writerCache   = -64 << 10
-	readerCache   = -8 << 10
-	logPages      = 64 << 20 / 4096 // a batch writes megabytes: the log is taken over rarely, when many pages were written again
-	logLimitBytes = 128 << 20
+	writerCache   = -128 << 10
+	readerCache   = -16 << 10
+	pageBytes     = 4096
+	logPages      = 64 << 20 / pageBytes
+	logLimitBytes = 96 << 20
 )
 
 func writerDSN(path string) string {

@@ -49,6 +49,8 @@ type scan struct {
 	zones    *store.ZoneTree
 	shape    shape
 	args     []driver.Value
+	// zoned says that the time range is looked up in the zones.
+	zoned bool
 
 	begun bool
 	// at is the number of the next event to look at, end that of the last one.

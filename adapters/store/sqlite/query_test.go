@@ -100,7 +100,7 @@ func TestSlowReaders(t *testing.T) {
 			if count++; count != 10 {
 				return nil
 			}
-			await(t, func() bool { return len(s.readers.free) == maxReaders })
+			await(t, func() bool { return len(s.readers.turns) == maxReaders })
 			if depth < maxReaders+1 {
 				return slow(depth + 1)
 			}

@@ -20,11 +20,13 @@ func (c *scan) begin(conn *connection) error {
 	} else {
 		c.at, c.end = max(c.at, first), last
 	}
-	from, err := c.source(conn)
+	from, many, err := c.source(conn)
 	if err != nil {
 		return err
 	}
 	timed := !c.query.From.IsZero() || !c.query.To.IsZero()
+	// A user with few events is read through: that is quicker than to look up zones.
+	c.zoned = timed && (from != fromUser || many) && from != fromUserAndType
 	c.shape = shape{source: from, descending: c.query.Descending, timed: timed}
 	c.args = make([]driver.Value, parameters)
 	c.args[3], c.args[4] = c.query.UserID, c.query.EventType
@@ -33,20 +35,26 @@ func (c *scan) begin(conn *connection) error {
 	return nil
 }
 
-func (c *scan) source(conn *connection) (source, error) {
-	switch {
-	case c.query.UserID == "" && c.query.EventType == "":
-		return fromAll, nil
-	case c.query.EventType == "":
-		return fromUser, nil
-	case c.query.UserID == "":
-		return fromType, nil
+// source returns where the events are found, and whether the user has many.
+func (c *scan) source(conn *connection) (from source, many bool, err error) {
+	if c.query.UserID == "" && c.query.EventType == "" {
+		return fromAll, false, nil
+	}
+	if c.query.UserID == "" {
+		return fromType, false, nil
 	}
 	paired, err := conn.integers(selectIsPaired, c.query.UserID)
-	if err == nil && paired[0] > 0 {
-		return fromPairs, nil
+	if err != nil {
+		return 0, false, err
 	}
-	return fromUserAndType, err
+	many = paired[0] > 0
+	switch {
+	case c.query.EventType == "":
+		return fromUser, many, nil
+	case many:
+		return fromPairs, many, nil
+	}
+	return fromUserAndType, many, nil
 }
 
 // times sets the parameters of the time range, and the seconds that zones are searched for.
@@ -85,7 +93,7 @@ func (c *scan) read(conn *connection) error {
 	if c.query.Descending {
 		c.at = c.run.From - 1
 	}
-	if c.shape.timed && c.shape.source != fromAll && !c.over() {
+	if c.zoned && c.shape.source != fromAll && !c.over() {
 		return c.skip(conn)
 	}
 	return nil
@@ -100,7 +108,7 @@ func (c *scan) nextRun(conn *connection) (err error) {
 		return nil
 	}
 	c.running = true
-	if !c.shape.timed {
+	if !c.zoned {
 		c.run.From, c.run.To = c.bounds(c.end)
 		return nil
 	}

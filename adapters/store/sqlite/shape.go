@@ -58,9 +58,6 @@ func (s shape) tables() string {
 	case fromType:
 		return `events e INDEXED BY events_type WHERE e.type = ?5`
 	case fromUserAndType:
-		if s.seek { // the next of the user will do
-			return `events e INDEXED BY events_user WHERE e.user_id = ?4`
-		}
 		return `events e INDEXED BY events_user WHERE e.user_id = ?4 AND e.type = ?5`
 	case fromPairs:
 		return `pairs p CROSS JOIN events e ON e.seq = p.seq WHERE p.user_id = ?4 AND p.type = ?5`

@@ -90,6 +90,11 @@ func (w *writer) undo(cause error) {
 	_, _ = w.exec(`ROLLBACK`)
 	if !passing(cause) {
 		_ = w.disconnect()
+		return
+	}
+	if isFull(cause) {
+		// What is in the write-ahead log may need less room in the file; then there is room in the log again.
+		_, _ = w.exec(`PRAGMA wal_checkpoint(PASSIVE)`)
 	}
 }
 
