@@ -5,9 +5,12 @@ import (
 	"time"
 )
 
+// spoolTimeout is the service's own default: an event must be on its way to the spool before it is over, on a busy disk too.
+const spoolTimeout = 10 * time.Second
+
 // useSpool has the service take events into a file while the broker is away.
 func useSpool(_ context.Context, r *run) error {
-	r.flags = append(r.flags, "--spool")
+	r.flags = append(r.flags, "--spool", "--publish-timeout", spoolTimeout.String())
 	return nil
 }
 

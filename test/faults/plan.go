@@ -39,11 +39,11 @@ func short() []task {
 		harm, broker, store string
 		times               int
 	}{
-		{"kill", kafka, sqlite, 4},
+		{"kill", kafka, sqlite, 2},
 		{"kill", kafka, postgres, 4},
-		{"kill", confluent, sqlite, 4},
+		{"kill", confluent, sqlite, 2},
 		{"kill", confluent, postgres, 4},
-		{"kill", embedded, sqlite, 4},
+		{"kill", embedded, sqlite, 8},
 		{"term", kafka, postgres, 3},
 		{"term", confluent, sqlite, 3},
 		{"term", embedded, sqlite, 3},
