@@ -25,7 +25,7 @@
 //     nor it for them. An instance that stands still in the middle of a transaction holds the others up until the server
 //     ends its session, after 8 seconds.
 //   - A page costs what it returns, not what is stored. A time range is looked up in the order of storing (see
-//     store.ZoneTree): what it costs is how many blocks of 256 events hold an event of that time or of times close around
+//     store.ZoneTree): what it costs is how many blocks of 32 events hold an event of that time or of times close around
 //     it, which is little while events come roughly in the order of time and much when they do not. A user with up to some
 //     thousand events is read through for a time or for one of his types; those with more have a table of their own for
 //     that.
