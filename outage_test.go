@@ -127,6 +127,7 @@ func TestBrokerAway(t *testing.T) {
 			k, address := newKafkaOnOff(t)
 			k.on()
 			cfg := netstreamflow.DefaultConfig()
+			cfg.Store = "memory:"
 			cfg.Listen, cfg.Broker, cfg.LogOutput, cfg.PublishTimeout = "127.0.0.1:0", scheme+"://"+address, t.Output(), 4*time.Second
 			url, _ := start(t, cfg)
 			awaitPost(t, url, "user", http.StatusAccepted)

@@ -80,7 +80,7 @@ func TestKafkaRecordsForOtherClients(t *testing.T) {
 	addr := kafkaAddress(t)
 	eachDriver(t, func(t *testing.T, scheme string) {
 		topic := topicName(t)
-		s := serve(t, "--broker", scheme+"://"+addr, "--topic", topic)
+		s := serve(t, "--broker", scheme+"://"+addr, "--store", "memory:", "--topic", topic)
 		s.awaitReady()
 		const event = `{"eventId":"0190a0a0-0000-7000-8000-00000000000%d","userId":"user %d ü","eventType":"page_view","timestamp":"2026-01-31T12:00:00Z","metadata":{"n":1.50}}`
 		want := map[string]bool{}
@@ -111,7 +111,7 @@ func TestKafkaRecordsOfOtherClients(t *testing.T) {
 	addr := kafkaAddress(t)
 	eachDriver(t, func(t *testing.T, scheme string) {
 		topic := topicName(t)
-		args := []string{"--broker", scheme + "://" + addr, "--topic", topic, "--group", topic}
+		args := []string{"--broker", scheme + "://" + addr, "--store", "memory:", "--topic", topic, "--group", topic}
 		first, second := serve(t, args...), serve(t, args...)
 		first.awaitReady()
 		second.awaitReady()
