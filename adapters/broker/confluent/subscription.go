@@ -176,7 +176,10 @@ func (s *subscription) stop(patience context.Context) {
 	clear(s.lanes)
 	for {
 		select {
-		case <-s.out:
+		case _, open := <-s.out:
+			if !open {
+				return // the consumer's end has a last revocation
+			}
 		default:
 			return
 		}
