@@ -57,14 +57,14 @@ func (p *parts) replay(ctx context.Context, log replayable, r application.Record
 	// What is in hand is finished when ctx ends.
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(context.WithoutCancel(ctx)) }()
-	stopped := follow(ctx, c, "reading the log", progress)
+	stopped := follow(ctx, c, progress)
 	c.Stop()
 	return c.Stats(), errors.Join(stopped, <-ended)
 }
 
 // follow returns nil when the consumer has caught up.
-func follow(ctx context.Context, c *consumer.Consumer, what string, progress Progress) error {
-	tick := newTicker(what, progress)
+func follow(ctx context.Context, c *consumer.Consumer, progress Progress) error {
+	tick := newTicker("reading the log", progress)
 	defer tick.Stop()
 	for {
 		select {

@@ -11,8 +11,8 @@ import (
 )
 
 // held returns the messages that are still the consumer's. The context of one that is not acked ends when its partition has
-// gone to another member of the group: what the consumer has left of it must not be stored after what that member stores,
-// or the events of a user would change places.
+// gone to another member of the group, whose work the rest of it is now: that member reads it again, and would meet each event
+// that is still stored here as a duplicate, and each record that is no event as a second dead letter.
 func held(batch []*message.Message) []*message.Message {
 	isLost := func(msg *message.Message) bool { return msg.Context().Err() != nil }
 	if !slices.ContainsFunc(batch, isLost) {
