@@ -27,6 +27,10 @@ type answer struct {
 	head bool
 	// status is 0 until the header is sent.
 	status int
+	// route is the path of the resource, with its parameters' names, "" where there is none.
+	route string
+	// principal is who calls.
+	principal Principal
 }
 
 func asAnswer(w http.ResponseWriter) *answer {

@@ -69,6 +69,7 @@ type resource struct {
 // nor that "batch" with GET is not an event's id.
 func (s *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ans := asAnswer(w)
+	ans.route = s.path
 	h := s.handler(r.Method)
 	if h == nil {
 		ans.Header()["Allow"] = []string{s.allow()}
