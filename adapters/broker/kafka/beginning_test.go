@@ -29,9 +29,15 @@ func commit(t *testing.T, addresses []string, topic, group string, place int64) 
 	}
 	request := &sarama.OffsetCommitRequest{Version: 2, ConsumerGroup: group, ConsumerGroupGeneration: -1, RetentionTime: -1}
 	request.AddBlock(topic, 0, place, 0, "")
-	response, err := coordinator.CommitOffset(request)
-	if err != nil || response.Errors[topic][0] != sarama.ErrNoError {
-		t.Fatalf("commit %d: %v, %v", place, err, response)
+	for deadline := time.Now().Add(patience); ; {
+		response, err := coordinator.CommitOffset(request)
+		if err == nil && response.Errors[topic][0] == sarama.ErrNoError {
+			return
+		}
+		// A topic that has just been made is not known to the whole server yet.
+		if err != nil || response.Errors[topic][0] != sarama.ErrUnknownTopicOrPartition || time.Now().After(deadline) {
+			t.Fatalf("commit %d: %v, %v", place, err, response)
+		}
 	}
 }
 
