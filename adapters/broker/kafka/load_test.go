@@ -14,6 +14,10 @@ import (
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
+// restartPatience is how long a server may take to start again and to find its leaders: one with many partitions has much to
+// do after its end was not clean.
+const restartPatience = 2 * time.Minute
+
 // load publishes events of several users, each one after another, until it is ended.
 type load struct {
 	*testing.T
@@ -55,7 +59,7 @@ func (l *load) publish(log *broker.Log, user string, timeout time.Duration) {
 	if err != nil {
 		l.Error(err)
 	}
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(restartPatience); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		_, err := log.Publish(ctx, []domain.Event{event})
 		cancel()
@@ -63,7 +67,7 @@ func (l *load) publish(log *broker.Log, user string, timeout time.Duration) {
 			break
 		}
 		if time.Now().After(deadline) {
-			l.Errorf("the event is not accepted after %v: %v", patience, err)
+			l.Errorf("the event is not accepted after %v: %v", restartPatience, err)
 			return
 		}
 	}
@@ -77,7 +81,7 @@ func (l *load) awaitMore(n int) {
 	for range n {
 		select {
 		case <-l.more:
-		case <-time.After(patience):
+		case <-time.After(restartPatience):
 			l.Fatal("nothing is accepted any more")
 		}
 	}
