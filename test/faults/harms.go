@@ -69,7 +69,7 @@ var harms = []harm{
 	},
 	{
 		name: "cut-broker", about: "a proxy resets the connections to Kafka, then lets them hang, then refuses them",
-		fits: combination.onKafka, prepare: proxyBroker, inflict: outlived(broker, cutNetwork),
+		fits: combination.onKafka, prepare: proxyBroker, inflict: bridged(broker, cutNetwork),
 	},
 	{
 		name: "slow-store", about: "a proxy delays all between service and PostgreSQL",
@@ -77,7 +77,7 @@ var harms = []harm{
 	},
 	{
 		name: "cut-store", about: "a proxy resets the connections to PostgreSQL, then lets them hang, then refuses them",
-		fits: combination.onPostgres, prepare: proxyStore, inflict: outlived(store, cutNetwork),
+		fits: combination.onPostgres, prepare: proxyStore, inflict: bridged(store, cutNetwork),
 	},
 	{
 		name: "full-disk", about: "the disk of the data folder is full for a while; needs root, for a small file system",

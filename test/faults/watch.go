@@ -34,12 +34,22 @@ func (p part) of(c combination) part {
 // service says that it is not ready, answers queries if it is the broker, and accepts events if it is the store. Afterwards
 // it becomes ready again by itself.
 func outlived(away part, inflict func(context.Context, *run) error) func(context.Context, *run) error {
+	return watched(away, true, inflict)
+}
+
+// bridged is outlived for a part that is back so soon that a health check, which waits for an answer for some seconds, need
+// not see that it was away.
+func bridged(away part, inflict func(context.Context, *run) error) func(context.Context, *run) error {
+	return watched(away, false, inflict)
+}
+
+func watched(away part, noticed bool, inflict func(context.Context, *run) error) func(context.Context, *run) error {
 	return func(ctx context.Context, r *run) error {
 		s, err := r.pool.only()
 		if err != nil {
 			return err
 		}
-		w := &watch{run: r, service: s, away: away.of(r.combination)}
+		w := &watch{run: r, service: s, away: away.of(r.combination), noticed: noticed}
 		err = w.during(ctx, func() error { return inflict(ctx, r) })
 		if err != nil {
 			return err
@@ -56,6 +66,8 @@ type watch struct {
 	run     *run
 	service *process
 	away    part
+	// noticed says that the service must say that it is not ready.
+	noticed bool
 
 	// unready is when the service first said that it is not ready, zero if it never did.
 	unready time.Time
@@ -76,7 +88,7 @@ func (w *watch) during(ctx context.Context, inflict func() error) error {
 	accepted := w.run.answers.of(acceptedEvents)
 	stop()
 	running.Wait()
-	if err == nil && w.away != nothing {
+	if err == nil && w.away != nothing && w.noticed {
 		w.conclude(accepted)
 	}
 	return err
