@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/adapters/store/storetest"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -16,18 +17,18 @@ import (
 func TestChunkEnds(t *testing.T) {
 	s := openAt(t, newSchema(t))
 	defer closeIt(t, s)
-	entries := storetest.BenchEntries(2 * chunkEvents)
+	entries := storetest.BenchEntries(2 * store.ChunkEvents)
 	record(t, s, entries...)
 	for i := range 9 { // each of a quarter of a chunk
-		metadata := fmt.Sprintf(`{"n":%d,"text":%q}`, i, strings.Repeat("x", chunkBytes/4-200))
+		metadata := fmt.Sprintf(`{"n":%d,"text":%q}`, i, strings.Repeat("x", store.ChunkBytes/4-200))
 		large, err := domain.Draft{UserID: "large", EventType: "t", Metadata: []byte(metadata)}.Event(time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
 		entries = append(entries, application.Entry{Event: large})
 	}
-	record(t, s, entries[2*chunkEvents:]...)
-	for _, limit := range []int{3, 4, 5, 8, 9, chunkEvents - 1, chunkEvents, chunkEvents + 1, 2*chunkEvents - 1, 2 * chunkEvents, 2*chunkEvents + 4} {
+	record(t, s, entries[2*store.ChunkEvents:]...)
+	for _, limit := range []int{3, 4, 5, 8, 9, store.ChunkEvents - 1, store.ChunkEvents, store.ChunkEvents + 1, 2*store.ChunkEvents - 1, 2 * store.ChunkEvents, 2*store.ChunkEvents + 4} {
 		for _, q := range []application.Query{{}, {Descending: true}, {UserID: "large"}} {
 			q.Limit = limit
 			want := len(entries)
@@ -64,8 +65,8 @@ func TestSlowReaders(t *testing.T) {
 	s := openAt(t, newSchema(t))
 	defer closeIt(t, s)
 	s.hold = time.Millisecond
-	entries := storetest.BenchEntries(5*chunkEvents + 1)
-	record(t, s, entries[:5*chunkEvents]...)
+	entries := storetest.BenchEntries(5*store.ChunkEvents + 1)
+	record(t, s, entries[:5*store.ChunkEvents]...)
 	var slow func(depth int) error
 	slow = func(depth int) error {
 		count := 0
@@ -77,10 +78,10 @@ func TestSlowReaders(t *testing.T) {
 			if depth < maxReaders+1 {
 				return slow(depth + 1)
 			}
-			record(t, s, entries[5*chunkEvents])
+			record(t, s, entries[5*store.ChunkEvents])
 			return nil
 		})
-		if count != 5*chunkEvents {
+		if count != 5*store.ChunkEvents {
 			return errors.Join(err, fmt.Errorf("%d events", count))
 		}
 		return err

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -22,35 +21,35 @@ func (c *scan) begin(ctx context.Context, conn *pgx.Conn) error {
 	var paired bool
 	var p pipeline
 	p.rows([]any{&first, &last}, func() error { return nil }, selectBounds)
-	if c.query.UserID != "" {
-		p.row(&paired, selectIsPaired, c.query.UserID)
+	if c.Query.UserID != "" {
+		p.row(&paired, selectIsPaired, c.Query.UserID)
 	}
 	if err := p.run(ctx, conn); err != nil {
 		return err
 	}
-	if c.query.Descending {
-		c.at, c.end = min(c.at, last), first
-	} else {
-		c.at, c.end = max(c.at, first), last
-	}
-	timed := !c.query.From.IsZero() || !c.query.To.IsZero()
-	c.shape = shape{source: c.source(paired), descending: c.query.Descending, timed: timed}
+	c.Between(first, last)
+	timed := c.Timed()
+	c.shape = shape{source: c.source(paired), descending: c.Query.Descending, timed: timed}
 	// A user who is not in the table pairs has so few events that it is quicker to look at all of them.
-	c.zoned, c.runs = timed && (c.query.UserID == "" || paired), 1
-	c.nodes.backward = c.query.Descending
-	c.args = pgx.NamedArgs{"type": c.query.EventType, "types": []string{c.query.EventType}, "users": []string{c.query.UserID}}
-	c.times()
+	c.zoned, c.runs = timed && (c.Query.UserID == "" || paired), 1
+	c.nodes.backward = c.Query.Descending
+	from, to := c.Times()
+	c.args = pgx.NamedArgs{
+		"type": c.Query.EventType, "types": []string{c.Query.EventType}, "users": []string{c.Query.UserID},
+		"from_sec": from.Sec, "from_nano": from.Nano, "to_sec": to.Sec, "to_nano": to.Nano,
+	}
+	c.zones = c.Zones()
 	c.begun = true
 	return nil
 }
 
 func (c *scan) source(paired bool) source {
 	switch {
-	case c.query.UserID == "" && c.query.EventType == "":
+	case c.Query.UserID == "" && c.Query.EventType == "":
 		return fromAll
-	case c.query.EventType == "":
+	case c.Query.EventType == "":
 		return fromUser
-	case c.query.UserID == "":
+	case c.Query.UserID == "":
 		return fromType
 	case paired:
 		return fromPairs
@@ -58,51 +57,23 @@ func (c *scan) source(paired bool) source {
 	return fromUserAndType
 }
 
-// times sets the parameters of the time range, and the seconds that zones are searched for.
-func (c *scan) times() {
-	c.zones = &store.ZoneTree{First: math.MinInt64, Last: math.MaxInt64}
-	c.args["from_sec"], c.args["from_nano"] = int64(math.MinInt64), 0
-	c.args["to_sec"], c.args["to_nano"] = int64(math.MaxInt64), 0
-	if from := c.query.From; !from.IsZero() {
-		c.zones.First = from.Unix()
-		c.args["from_sec"], c.args["from_nano"] = from.Unix(), from.Nanosecond()
-	}
-	if to := c.query.To; !to.IsZero() {
-		c.zones.Last = to.Unix()
-		if to.Nanosecond() == 0 {
-			c.zones.Last--
-		}
-		c.args["to_sec"], c.args["to_nano"] = to.Unix(), to.Nanosecond()
-	}
-}
-
 // read takes more events into the chunk, or goes past some that are not wanted.
 func (c *scan) read(ctx context.Context, conn *pgx.Conn) error {
 	runs, err := c.nextRuns(ctx, conn)
 	if err != nil || len(runs) == 0 {
-		c.at = c.end + c.step()
+		c.Finish()
 		return err
 	}
-	wanted := c.room()
+	wanted, _ := c.Room()
 	found, err := c.take(ctx, conn, runs, wanted)
 	if err != nil {
 		return err
 	}
-	if found == wanted || len(c.chunk) >= chunkBytes {
-		c.at = c.events[len(c.events)-1].seq + c.step()
-		return nil
+	if found < wanted && c.HasRoom() {
+		c.At = c.Behind(runs[len(runs)-1])
+		c.runs = min(c.runs*runsGrowth, maxRuns)
 	}
-	c.at = c.behind(runs[len(runs)-1])
-	c.runs = min(c.runs*runsGrowth, maxRuns)
 	return nil
-}
-
-// behind returns the number that follows the run.
-func (c *scan) behind(run store.Run) int64 {
-	if c.query.Descending {
-		return run.From - 1
-	}
-	return run.To + 1
 }
 
 // How many runs one statement looks through: one at first, which is often enough, and more when they hold little.
@@ -114,15 +85,16 @@ const (
 // nextRuns finds what may be of the time, from at on: everything, without a time range.
 func (c *scan) nextRuns(ctx context.Context, conn *pgx.Conn) (runs []store.Run, err error) {
 	if !c.zoned {
-		return []store.Run{{From: min(c.at, c.end), To: max(c.at, c.end)}}, nil
+		low, high := c.Bounds(c.End)
+		return []store.Run{{From: low, To: high}}, nil
 	}
 	c.zones.Load = func(level int, node int64) ([]store.Zone, error) { return c.nodes.load(ctx, conn, level, node) }
 	next := c.zones.Up
-	if c.query.Descending {
+	if c.Query.Descending {
 		next = c.zones.Down
 	}
-	for at := c.at; len(runs) < c.runs; at = c.behind(runs[len(runs)-1]) {
-		run, found, err := next(at, c.end)
+	for at := c.At; len(runs) < c.runs; at = c.Behind(runs[len(runs)-1]) {
+		run, found, err := next(at, c.End)
 		if err != nil || !found {
 			return runs, err
 		}
@@ -138,16 +110,15 @@ func (c *scan) take(ctx context.Context, conn *pgx.Conn, runs []store.Run, limit
 		lows[i], highs[i] = run.From, run.To
 	}
 	c.args["lows"], c.args["highs"] = lows, highs
-	c.args["limit"], c.args["bytes"] = limit, chunkBytes-len(c.chunk)
+	c.args["limit"] = limit
+	_, c.args["bytes"] = c.Room()
 	rows, _ := conn.Query(ctx, c.store.texts[c.shape], c.args)
 	var seq int64
 	var event pgtype.DriverBytes
 	_, err = pgx.ForEachRow(rows, []any{&seq, &event}, func() error {
-		if n := len(c.events); n > 0 && (seq > c.events[n-1].seq) == c.query.Descending {
+		if !c.Add(seq, event) {
 			return fmt.Errorf("%w: events out of order", errAnswer)
 		}
-		c.chunk = append(c.chunk, event...)
-		c.events = append(c.events, place{seq, len(c.chunk)})
 		found++
 		return nil
 	})
