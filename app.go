@@ -28,6 +28,8 @@ type App struct {
 	consumers consumers
 	health    *health
 	retention *retention
+	telemetry *telemetry
+	admin     *adminListener
 	volatile  bool
 	// awaitConsumer says that what is published before the consumer listens would be lost.
 	awaitConsumer bool
@@ -37,10 +39,10 @@ type App struct {
 }
 
 func newApp(cfg valid, logger *slog.Logger, handler http.Handler, log *broker.Log, spool *broker.Spool, c consumers, h *health,
-	r *retention, b broker.Broker, s application.Store,
+	r *retention, t *telemetry, admin *adminListener, b broker.Broker, s application.Store,
 ) *App {
 	return &App{
-		cfg: cfg.Config, logger: logger, handler: handler, log: log, spool: spool, consumers: c, health: h, retention: r,
+		cfg: cfg.Config, logger: logger, handler: handler, log: log, spool: spool, consumers: c, health: h, retention: r, telemetry: t, admin: admin,
 		volatile: isVolatile(b) && s.Volatile(), awaitConsumer: isVolatile(b), listening: make(chan struct{}),
 	}
 }
@@ -50,6 +52,17 @@ func (a *App) Listening() <-chan struct{} { return a.listening }
 
 // Addr is the address of the HTTP listener, once Listening is closed.
 func (a *App) Addr() net.Addr { return a.addr }
+
+// AdminAddr is the address of the admin listener, once Listening is closed; nil without one.
+func (a *App) AdminAddr() net.Addr {
+	if a.admin == nil {
+		return nil
+	}
+	return a.admin.addr
+}
+
+// Traces says whether the service makes spans, which the environment decides.
+func (a *App) Traces() bool { return a.telemetry.spans != nil }
 
 // Run serves until ctx ends, and then ends gracefully: it takes no new request, answers those in flight, has the consumer
 // stop at a clean place and everything published flushed. The error is nil after a graceful end; it says what failed, or
@@ -61,6 +74,11 @@ func (a *App) Run(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+	}
+	if a.admin != nil {
+		if err := a.admin.start(ctx); err != nil {
+			return errors.Join(err, listener.Close())
+		}
 	}
 	// What is in hand ends by itself when asked to; only the shutdown time-out cuts it off.
 	work, cutOff := context.WithCancel(context.WithoutCancel(ctx))
@@ -121,6 +139,10 @@ func (a *App) drain(server *http.Server, running *sync.WaitGroup, cutOff context
 		close(ended)
 	}()
 	err = errors.Join(err, a.await(ctx, ended, cutOff))
+	a.telemetry.flush(ctx)
+	if a.admin != nil {
+		err = errors.Join(err, a.admin.stop())
+	}
 	a.logger.Info("ended", "took", time.Since(start).Round(time.Millisecond).String(), "clean", err == nil)
 	return err
 }

@@ -37,6 +37,7 @@ var layers = map[string]layer{
 		ours:      []string{"domain", "application"},
 		libraries: []string{"github.com/gorilla/mux", "github.com/swaggest/swgui", "github.com/goccy/go-yaml"},
 	},
+	"ports/admin": {},
 	"ports/consumer": {
 		ours:      []string{"domain", "application"},
 		libraries: []string{watermill + "/message"},
@@ -57,7 +58,7 @@ var layers = map[string]layer{
 
 	".": {
 		ours: []string{
-			"domain", "application", "ports/rest", "ports/consumer",
+			"domain", "application", "ports/rest", "ports/consumer", "ports/admin",
 			"adapters/broker", "adapters/broker/gochannel", "adapters/broker/kafka", "adapters/broker/confluent", "adapters/broker/sqlitelog",
 			"adapters/store", "adapters/store/memory", "adapters/store/sqlite", "adapters/store/postgres",
 		},
@@ -155,6 +156,7 @@ func TestLayers(t *testing.T) {
 // TestLayersAreHeld proves the rule with imports that must not be.
 func TestLayersAreHeld(t *testing.T) {
 	const sarama, wire, sqlDriver = "github.com/IBM/sarama", "github.com/google/wire", "github.com/jackc/pgx/v5"
+	const prometheus, otel = "github.com/prometheus/client_golang/prometheus", "go.opentelemetry.io/otel"
 	tests := []struct {
 		file, imported string
 		ok             bool
@@ -176,6 +178,13 @@ func TestLayersAreHeld(t *testing.T) {
 		{"ports/rest/x.go", module + "/ports/consumer", false},
 		{"ports/rest/x.go", module + "/adapters/store/memory", false},
 		{"ports/rest/x_test.go", module + "/adapters/store/memory", true},
+		{"ports/rest/x.go", prometheus, false},
+		{"ports/rest/x.go", otel + "/trace", false},
+		{"ports/consumer/x.go", otel + "/trace", false},
+		{"application/x.go", prometheus, false},
+		{"adapters/broker/x.go", otel + "/trace", false},
+		{"ports/admin/x.go", prometheus, false},
+		{"x.go", otel + "/sdk/trace", true},
 		{"ports/consumer/x.go", watermill + "/message", true},
 		{"ports/consumer/x.go", module + "/adapters/broker", false},
 		{"ports/consumer/x.go", sarama, false},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/domain"
+	"github.com/netstreamflow/netstreamflow/ports/admin"
 )
 
 // Config is what the service is told. The zero value is not valid: start from [DefaultConfig].
@@ -41,6 +42,10 @@ type Config struct {
 	SpoolBytes int64
 	// MaxBody is the size of one event's body, in bytes.
 	MaxBody int64
+	// AdminListen is the address for metrics, health and profiles, "" for none; port 0 picks a free one. Where it is the default
+	// and taken, the service goes on without. InsecureAdmin lets it be one that other machines may reach.
+	AdminListen   string
+	InsecureAdmin bool
 	// LogLevel and LogFormat ("text" or "json") shape the log.
 	LogLevel  slog.Level
 	LogFormat string
@@ -48,6 +53,9 @@ type Config struct {
 	LogOutput io.Writer
 	// ShutdownTimeout is how long a graceful end may take.
 	ShutdownTimeout time.Duration
+
+	// adminGiven says that AdminListen was set, be it to the default.
+	adminGiven bool
 }
 
 // Limits of settings.
@@ -76,6 +84,7 @@ func DefaultConfig() Config {
 		PublishTimeout:  10 * time.Second,
 		SpoolBytes:      1 << 30,
 		MaxBody:         1 << 20,
+		AdminListen:     "127.0.0.1:5001",
 		LogLevel:        slog.LevelInfo,
 		LogFormat:       defaultLogFormat(),
 		ShutdownTimeout: 30 * time.Second,
@@ -112,7 +121,20 @@ func (c Config) Validate() error {
 			return s.fault(err.Error())
 		}
 	}
+	if err := c.checkAdmin(); err != nil {
+		return err
+	}
 	return c.checkSpool()
+}
+
+// checkAdmin refuses an admin listener that others may reach, unless that is what the operator wants.
+func (c *Config) checkAdmin() error {
+	host, _, _ := net.SplitHostPort(c.AdminListen) // it has been checked, and may be empty
+	if c.AdminListen == "" || c.InsecureAdmin || admin.IsLoopback(host) {
+		return nil
+	}
+	return c.setting("admin-listen").fault("must be on the loopback interface, such as 127.0.0.1:5001: whoever reaches it reads metrics " +
+		"and memory profiles; --insecure-admin allows it")
 }
 
 // checkSpool refuses a spool in front of a log that is on this machine itself.
@@ -155,6 +177,8 @@ func (c *Config) settings() []*setting {
 		{name: "spool", usage: "take events into a file under the data folder while the broker is away, and forward them when it is back", value: boolean(&c.Spool)},
 		{name: "spool-bytes", usage: "how many `bytes` of events may wait there", value: integer(&c.SpoolBytes, 1<<20, maxSpool)},
 		{name: "max-body", usage: "size of an event's body in `bytes`", value: integer(&c.MaxBody, 1024, maxBodyLimit)},
+		{name: "admin-listen", usage: "`address` for metrics, health and profiles; empty for none, port 0 picks a free port", value: text(&c.AdminListen, orEmpty(checkAddress))},
+		{name: "insecure-admin", usage: "let admin-listen be an address that other machines may reach", value: boolean(&c.InsecureAdmin)},
 		{name: "log-level", usage: "least `level` that is logged: debug, info, warn or error", value: level(&c.LogLevel)},
 		{name: "log-format", usage: "`format` of the log on standard error: text or json", value: choice(&c.LogFormat, formatText, formatJSON)},
 		{name: "shutdown-timeout", usage: "how `long` a graceful end may take", value: duration(&c.ShutdownTimeout, time.Second, time.Hour)},
@@ -170,6 +194,15 @@ func checkAddress(s string) error {
 		return domain.Invalid("", "must be host:port with a port of 0 to 65535, such as 127.0.0.1:5000")
 	}
 	return nil
+}
+
+func orEmpty(check func(string) error) func(string) error {
+	return func(s string) error {
+		if s == "" {
+			return nil
+		}
+		return check(s)
+	}
 }
 
 func checkNotEmpty(s string) error {

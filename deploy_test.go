@@ -16,9 +16,12 @@ import (
 	"github.com/netstreamflow/netstreamflow"
 )
 
-func loadCompose(t *testing.T) *types.Project {
+// observability is the profile of what watches the service.
+const observability = "observability"
+
+func loadCompose(t *testing.T, profiles ...string) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{"docker-compose.yml"})
+	options, err := cli.NewProjectOptions([]string{"docker-compose.yml"}, cli.WithProfiles(profiles))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,10 +42,15 @@ func composeService(t *testing.T, name string) types.ServiceConfig {
 }
 
 func TestComposePublishesEachServiceOnLoopback(t *testing.T) {
-	project := loadCompose(t)
-	ports := map[string]string{"kafka": "9092", "kafka-ui": "8080", "netstreamflow": "5000"}
+	project := loadCompose(t, observability)
+	ports := map[string]string{
+		"kafka": "9092", "kafka-ui": "8080", "netstreamflow": "5000", "prometheus": "9090", "grafana": "3000", "jaeger": "16686",
+	}
 	if got := len(project.Services); got != len(ports) {
 		t.Errorf("%d services, want %d", got, len(ports))
+	}
+	if got := len(loadCompose(t).Services); got != 3 {
+		t.Errorf("%d services without a profile, want 3", got)
 	}
 	for name, port := range ports {
 		service, err := project.GetService(name)
@@ -57,18 +65,19 @@ func TestComposePublishesEachServiceOnLoopback(t *testing.T) {
 }
 
 func TestComposeStartsInOrderOfHealth(t *testing.T) {
-	for name, service := range loadCompose(t).Services {
+	for name, service := range loadCompose(t, observability).Services {
 		if service.HealthCheck == nil || service.HealthCheck.Disable || len(service.HealthCheck.Test) == 0 {
 			t.Errorf("%s has no health check", name)
 		}
-		if dependency := service.DependsOn["kafka"]; name != "kafka" && dependency.Condition != types.ServiceConditionHealthy {
+		watches := slices.Contains(service.Profiles, observability)
+		if dependency := service.DependsOn["kafka"]; name != "kafka" && !watches && dependency.Condition != types.ServiceConditionHealthy {
 			t.Errorf("%s waits for kafka to be %q, want %q", name, dependency.Condition, types.ServiceConditionHealthy)
 		}
 	}
 }
 
 func TestComposePinsImages(t *testing.T) {
-	for name, service := range loadCompose(t).Services {
+	for name, service := range loadCompose(t, observability).Services {
 		_, tag, tagged := strings.Cut(service.Image, ":")
 		if service.Build == nil && (!tagged || tag == "latest") {
 			t.Errorf("%s runs %q, want a pinned tag", name, service.Image)
@@ -101,6 +110,9 @@ func TestComposeSettingsAreUnderstood(t *testing.T) {
 	if want := "kafka://kafka:29092"; config.Broker != want {
 		t.Errorf("the broker is %q, want %q", config.Broker, want)
 	}
+	if config.AdminListen != "0.0.0.0:5001" || !config.InsecureAdmin {
+		t.Errorf("Prometheus cannot reach %s", config.AdminListen)
+	}
 	if grace := service.StopGracePeriod; grace == nil || config.ShutdownTimeout.Seconds() >= float64(*grace)/1e9 {
 		t.Errorf("the container is killed after %v, which must be longer than the shutdown time-out of %v", grace, config.ShutdownTimeout)
 	}
@@ -111,7 +123,7 @@ func understood(t *testing.T, environment map[string]string) netstreamflow.Confi
 	t.Helper()
 	var environ []string
 	for name, value := range environment {
-		if !strings.HasPrefix(name, "NETSTREAMFLOW_") {
+		if !strings.HasPrefix(name, "NETSTREAMFLOW_") && !strings.HasPrefix(name, "OTEL_") {
 			t.Errorf("%s is none of the service's variables", name)
 		}
 		environ = append(environ, name+"="+value)
@@ -124,6 +136,25 @@ func understood(t *testing.T, environment map[string]string) netstreamflow.Confi
 		t.Error(err)
 	}
 	return config
+}
+
+// TestComposeFindsItsFiles looks for what is mounted, and for where Prometheus looks for the service.
+func TestComposeFindsItsFiles(t *testing.T) {
+	for name, service := range loadCompose(t, observability).Services {
+		for _, volume := range service.Volumes {
+			if _, err := os.Stat(volume.Source); volume.Type == types.VolumeTypeBind && (err != nil || !volume.ReadOnly) {
+				t.Errorf("%s mounts %s to be written, or in vain: %v", name, volume.Source, err)
+			}
+		}
+	}
+	for file, want := range map[string]string{
+		"deploy/prometheus/prometheus.yml":                           `["netstreamflow:5001"]`,
+		"deploy/grafana/provisioning/datasources/netstreamflow.yaml": "http://prometheus:9090",
+	} {
+		if content, err := os.ReadFile(file); err != nil || !strings.Contains(string(content), want) {
+			t.Errorf("%s does not name %s: %v", file, want, err)
+		}
+	}
 }
 
 func TestComposeBuildsFromADockerfileThatExists(t *testing.T) {

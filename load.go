@@ -37,10 +37,13 @@ func (c *Config) Load(fs *pflag.FlagSet, environ []string) error {
 			}
 		}
 	}
-	if l.file == "" {
-		return nil
+	if l.file != "" {
+		if err := l.read(); err != nil {
+			return err
+		}
 	}
-	return l.read()
+	c.adminGiven = l.given["admin-listen"]
+	return nil
 }
 
 // loader fills in what has not been given by something that goes before.

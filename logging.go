@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 func provideLogger(cfg Config) *slog.Logger {
@@ -16,10 +18,35 @@ func provideLogger(cfg Config) *slog.Logger {
 	}
 	o := &slog.HandlerOptions{Level: cfg.LogLevel}
 	if cfg.LogFormat == formatText {
-		return slog.New(&throttle{Handler: slog.NewTextHandler(w, o), seen: &seen{}})
+		return newLogger(slog.NewTextHandler(w, o))
 	}
-	return slog.New(&throttle{Handler: slog.NewJSONHandler(w, o), seen: &seen{}})
+	return newLogger(slog.NewJSONHandler(w, o))
 }
+
+func newLogger(h slog.Handler) *slog.Logger {
+	return slog.New(&throttle{Handler: located{h}, seen: &seen{}})
+}
+
+// located adds to each line the trace and the span that it was logged in.
+type located struct{ slog.Handler }
+
+// Handle implements [slog.Handler].
+func (l located) Handle(ctx context.Context, r slog.Record) error {
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		r = r.Clone()
+		//nolint:sloglint // OpenTelemetry gives them these names in every program
+		r.AddAttrs(slog.String("trace_id", sc.TraceID().String()), slog.String("span_id", sc.SpanID().String()))
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements [slog.Handler].
+func (l located) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return located{l.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements [slog.Handler].
+func (l located) WithGroup(name string) slog.Handler { return located{l.Handler.WithGroup(name)} }
 
 const (
 	throttlePeriod = 10 * time.Second

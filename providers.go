@@ -72,8 +72,11 @@ func (c Config) openFault(name string, err error) error {
 	return c.setting(name).fault(invalid.Violations[0].Detail)
 }
 
-func provideLog(b broker.Broker, cfg valid, logger *slog.Logger) (*broker.Log, func()) {
-	l := broker.NewLog(b, broker.Options{Topic: cfg.Topic, PublishTimeout: cfg.PublishTimeout, Logger: logger.With("part", "broker")})
+func provideLog(b broker.Broker, cfg valid, t *telemetry, logger *slog.Logger) (*broker.Log, func()) {
+	l := broker.NewLog(b, broker.Options{
+		Topic: cfg.Topic, PublishTimeout: cfg.PublishTimeout, Logger: logger.With("part", "broker"),
+		Headers: t.tracing.headers, Observe: t.called(),
+	})
 	return l, l.Close
 }
 
@@ -81,13 +84,14 @@ func provideLog(b broker.Broker, cfg valid, logger *slog.Logger) (*broker.Log, f
 const spoolFile = "spool.db"
 
 // provideSpool opens the spool where there is to be one.
-func provideSpool(ctx context.Context, cfg valid, d Drivers, f *folders, b broker.Broker, l *broker.Log, logger *slog.Logger) (*broker.Spool, func(), error) {
+func provideSpool(ctx context.Context, cfg valid, d Drivers, f *folders, b broker.Broker, l *broker.Log, t *telemetry, logger *slog.Logger) (*broker.Spool, func(), error) {
 	if !cfg.Spool {
 		return nil, func() {}, nil
 	}
 	o := broker.SpoolOptions{Bytes: cfg.SpoolBytes, Options: broker.Options{
 		Topic: cfg.Topic, DeadLetterTopic: cfg.DeadLetterTopic(), Partitions: 1, PublishTimeout: broker.SpoolTimeout(cfg.PublishTimeout),
 		MaxMessageBytes: int(cfg.MaxBody) + encodingGrowth, DataDir: cfg.DataDir, Claim: f.claim, Logger: logger.With("part", "spool"),
+		Headers: t.tracing.headers,
 	}}
 	file := url.URL{Scheme: schemeEmbedded, Opaque: url.PathEscape(filepath.Join(cfg.DataDir, spoolFile))}
 	opened, err := broker.OpenURL(ctx, d.Brokers, file.String(), o.Options)
@@ -117,20 +121,28 @@ func provideSpool(ctx context.Context, cfg valid, d Drivers, f *folders, b broke
 }
 
 // provideEventLog is what requests publish to.
-func provideEventLog(l *broker.Log, s *broker.Spool) application.Log {
+func provideEventLog(l *broker.Log, s *broker.Spool, t *telemetry) application.Log {
 	if s != nil {
-		return s
+		return &observedLog{Log: s, telemetry: t}
 	}
-	return l
+	return &observedLog{Log: l, telemetry: t}
+}
+
+func provideRecord(s application.Store, t *telemetry) *application.Record {
+	return application.NewRecord(&observedRecorder{Recorder: s, telemetry: t})
+}
+
+func provideFind(s application.Store, t *telemetry) *application.Find {
+	return application.NewFind(&observedReader{Reader: s, telemetry: t})
 }
 
 func providePublish(log application.Log, cfg valid) *application.Publish {
 	return application.NewPublish(log, cfg.PublishTimeout)
 }
 
-func provideHandler(cfg valid, p *application.Publish, f *application.Find, h *health, logger *slog.Logger) (http.Handler, error) {
+func provideHandler(cfg valid, p *application.Publish, f *application.Find, h *health, t *telemetry, logger *slog.Logger) (http.Handler, error) {
 	return rest.NewHandler(rest.Options{
-		Publish: p, Find: f, Live: h.live, Ready: h.ready, MaxBody: cfg.MaxBody, Version: Version(), Logger: logger,
+		Publish: p, Find: f, Live: h.live, Ready: h.ready, MaxBody: cfg.MaxBody, Version: Version(), Logger: logger, Observer: t,
 	})
 }
 
@@ -153,9 +165,9 @@ func (c consumers) all() []*consumer.Consumer {
 // stopped, or where the store stopped if that is earlier: a store that was put back, or is new, gets what it lacks. A volatile store is a view of the whole log: every instance reads it from the start, and commits nothing. Each
 // start of each instance then meets the same poison again, so that a group of its own, which does commit, sees to it that
 // each such record becomes a dead letter once.
-func provideConsumers(cfg valid, b broker.Broker, s application.Store, r *application.Record, logger *slog.Logger) (consumers, error) {
+func provideConsumers(cfg valid, b broker.Broker, s application.Store, r *application.Record, t *telemetry, logger *slog.Logger) (consumers, error) {
 	deadLetters := broker.NewDeadLetters(b.Publisher(), cfg.DeadLetterTopic(), logger)
-	o := consumer.Options{Topic: cfg.Topic, Group: cfg.Group, Record: r, DeadLetters: deadLetters, Logger: logger.With("part", "consumer")}
+	o := consumer.Options{Topic: cfg.Topic, Group: cfg.Group, Record: r, DeadLetters: deadLetters, Logger: logger.With("part", "consumer"), Observe: t.batch()}
 	if s.Volatile() {
 		o.Group = ""
 	}
@@ -176,7 +188,7 @@ func provideConsumers(cfg valid, b broker.Broker, s application.Store, r *applic
 	if err != nil {
 		return consumers{}, err
 	}
-	o.Group, o.Record = cfg.Group+".dead-letters", nil
+	o.Group, o.Record, o.Observe = cfg.Group+".dead-letters", nil, nil
 	inspector, err := newConsumer(b, o)
 	return consumers{recorder: recorder, inspector: inspector}, err
 }

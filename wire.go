@@ -6,8 +6,6 @@ import (
 	"context"
 
 	"github.com/google/wire"
-
-	"github.com/netstreamflow/netstreamflow/application"
 )
 
 // openParts opens broker and store alone, for the tools that work on them.
@@ -21,6 +19,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	panic(wire.Build(
 		provideValid,
 		provideLogger,
+		provideTelemetry,
 		provideFolders,
 		provideBroker,
 		provideStore,
@@ -30,12 +29,12 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		provideConsumers,
 		providePublish,
 		provideHandler,
-		application.NewFind,
-		application.NewRecord,
+		provideFind,
+		provideRecord,
 		newHealth,
 		newRetention,
+		newCollector,
+		newAdminListener,
 		newApp,
-		wire.Bind(new(application.Reader), new(application.Store)),
-		wire.Bind(new(application.Recorder), new(application.Store)),
 	))
 }

@@ -8,7 +8,6 @@ package netstreamflow
 
 import (
 	"context"
-	"github.com/netstreamflow/netstreamflow/application"
 )
 
 // Injectors from wire.go:
@@ -59,17 +58,14 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	log, cleanup3 := provideLog(broker, netstreamflowValid, logger)
-	spool, cleanup4, err := provideSpool(ctx, netstreamflowValid, d, netstreamflowFolders, broker, log, logger)
+	netstreamflowTelemetry, cleanup3, err := provideTelemetry(ctx, netstreamflowValid, logger)
 	if err != nil {
-		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	applicationLog := provideEventLog(log, spool)
-	publish := providePublish(applicationLog, netstreamflowValid)
-	store, cleanup5, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
+	log, cleanup4 := provideLog(broker, netstreamflowValid, netstreamflowTelemetry, logger)
+	spool, cleanup5, err := provideSpool(ctx, netstreamflowValid, d, netstreamflowFolders, broker, log, netstreamflowTelemetry, logger)
 	if err != nil {
 		cleanup4()
 		cleanup3()
@@ -77,9 +73,9 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	find := application.NewFind(store)
-	record := application.NewRecord(store)
-	netstreamflowConsumers, err := provideConsumers(netstreamflowValid, broker, store, record, logger)
+	applicationLog := provideEventLog(log, spool, netstreamflowTelemetry)
+	publish := providePublish(applicationLog, netstreamflowValid)
+	store, cleanup6, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
 	if err != nil {
 		cleanup5()
 		cleanup4()
@@ -88,9 +84,22 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	netstreamflowHealth := newHealth(broker, log, spool, store, netstreamflowConsumers, logger)
-	handler, err := provideHandler(netstreamflowValid, publish, find, netstreamflowHealth, logger)
+	find := provideFind(store, netstreamflowTelemetry)
+	record := provideRecord(store, netstreamflowTelemetry)
+	netstreamflowConsumers, err := provideConsumers(netstreamflowValid, broker, store, record, netstreamflowTelemetry, logger)
 	if err != nil {
+		cleanup6()
+		cleanup5()
+		cleanup4()
+		cleanup3()
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
+	netstreamflowHealth := newHealth(broker, log, spool, store, netstreamflowConsumers, logger)
+	handler, err := provideHandler(netstreamflowValid, publish, find, netstreamflowHealth, netstreamflowTelemetry, logger)
+	if err != nil {
+		cleanup6()
 		cleanup5()
 		cleanup4()
 		cleanup3()
@@ -100,6 +109,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	netstreamflowRetention, err := newRetention(netstreamflowValid, broker, store, logger)
 	if err != nil {
+		cleanup6()
 		cleanup5()
 		cleanup4()
 		cleanup3()
@@ -107,8 +117,11 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	app := newApp(netstreamflowValid, logger, handler, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowRetention, broker, store)
+	netstreamflowCollector := newCollector(netstreamflowValid, netstreamflowTelemetry, broker, log, spool, store, netstreamflowConsumers, netstreamflowHealth)
+	netstreamflowAdminListener := newAdminListener(netstreamflowValid, netstreamflowTelemetry, netstreamflowCollector, handler, logger)
+	app := newApp(netstreamflowValid, logger, handler, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowRetention, netstreamflowTelemetry, netstreamflowAdminListener, broker, store)
 	return app, func() {
+		cleanup6()
 		cleanup5()
 		cleanup4()
 		cleanup3()

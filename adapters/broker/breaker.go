@@ -30,6 +30,8 @@ type breaker struct {
 	logger  *slog.Logger
 	// closed mirrors the state of circuit, so that a call costs nothing while all is well.
 	closed atomic.Bool
+	// opened, tried and reclosed count.
+	opened, tried, reclosed atomic.Int64
 
 	mu      sync.Mutex
 	circuit circuitbreaker.CircuitBreaker[any]
@@ -62,6 +64,7 @@ func (b *breaker) admit() (admitted, probe bool) {
 	if b.overdue || !b.circuit.TryAcquirePermit() {
 		return false, false
 	}
+	b.tried.Add(1)
 	b.logger.Debug("the broker is tried again", "refusedFor", time.Since(b.since).Round(time.Millisecond).String())
 	return true, true
 }
@@ -76,11 +79,12 @@ func (b *breaker) lets(probe bool) bool {
 	return b.circuit.IsClosed() || probe && b.circuit.IsHalfOpen()
 }
 
-// begin notes that a publication begins.
-func (b *breaker) begin() {
+// begin notes that a publication begins, and returns when.
+func (b *breaker) begin() time.Time {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.begun = time.Now()
+	return b.begun
 }
 
 // end notes how it ended, and returns whether that opened the breaker, and when the publication began.
@@ -141,6 +145,7 @@ func (b *breaker) follow() (opened bool) {
 		return false
 	}
 	b.since = time.Now()
+	b.opened.Add(1)
 	b.logger.Warn("publishing is refused: the broker is away", "retryAfter", openFor.String())
 	return true
 }
@@ -151,6 +156,7 @@ func (b *breaker) close() {
 	}
 	b.circuit.Close()
 	b.closed.Store(true)
+	b.reclosed.Add(1)
 	b.logger.Info("publishing goes on: the broker is back", "refusedFor", time.Since(b.since).Round(time.Millisecond).String())
 	b.since = time.Time{}
 }

@@ -45,6 +45,23 @@ type Options struct {
 	// second's worth at most.
 	LazySync bool
 	Logger   *slog.Logger
+
+	// Headers returns what the messages of a publication carry beside the headers of every event, such as the trace that it is
+	// part of; nil: nothing. The context is that of the publication. Nothing may change what it returns.
+	Headers func(ctx context.Context) map[string]string
+	// Observe is told of each call of the driver's publisher that a [Log] makes; nil: nobody is. It is called by several
+	// goroutines, and must not wait.
+	Observe func(Publication)
+}
+
+// Publication is one call of a driver's publisher, by which the events of many requests go to the log.
+type Publication struct {
+	// Events is how many there were.
+	Events int
+	// Took is how long the call took.
+	Took time.Duration
+	// Err is nil where all are in the log.
+	Err error
 }
 
 // Broker is an open broker. Publisher and subscribers are closed before it. It may implement [Pinger], [Bounder], [Resumer],

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"maps"
 	"strconv"
 	"time"
@@ -33,11 +34,27 @@ const (
 	DeadLetterTime      = "dead-letter-time"
 )
 
-// encode makes the message of an event: the key is the user, so that one user's events stay in one partition.
-func encode(e domain.Event) *message.Message {
+// encode makes the message of an event: the key is the user, so that one user's events stay in one partition. The headers
+// are those of its publication.
+func encode(e domain.Event, headers map[string]string) *message.Message {
 	msg := message.NewMessage(e.ID().String(), e.JSON())
-	msg.Metadata = message.Metadata{KeyMetadata: e.UserID(), ContentType: contentTypeJSON}
+	maps.Copy(msg.Metadata, headers)
+	msg.Metadata[KeyMetadata] = e.UserID()
+	msg.Metadata[ContentType] = contentTypeJSON
 	return msg
+}
+
+// encodeAll makes the messages of one publication.
+func (o Options) encodeAll(ctx context.Context, events []domain.Event) []*message.Message {
+	var headers map[string]string
+	if o.Headers != nil {
+		headers = o.Headers(ctx)
+	}
+	msgs := make([]*message.Message, len(events))
+	for i, e := range events {
+		msgs[i] = encode(e, headers)
+	}
+	return msgs
 }
 
 func encodeDeadLetter(d application.DeadLetter, now time.Time) *message.Message {

@@ -183,7 +183,7 @@ func originOf(msg *message.Message) application.Origin {
 
 // try publishes the messages once, and returns those for which the broker was away.
 func (f *forwarding) try(ctx context.Context, batch []*message.Message) (away []*message.Message) {
-	events := make([]domain.Event, 0, len(batch))
+	again := make([]*message.Message, 0, len(batch))
 	msgs := make([]*message.Message, 0, len(batch))
 	for _, msg := range batch {
 		origin := originOf(msg)
@@ -192,9 +192,9 @@ func (f *forwarding) try(ctx context.Context, batch []*message.Message) (away []
 			away = f.bury(ctx, away, msg, err)
 			continue
 		}
-		events, msgs = append(events, entry.Event), append(msgs, msg)
+		again, msgs = append(again, encode(entry.Event, msg.Metadata)), append(msgs, msg)
 	}
-	each := application.EachError(f.direct.publish(ctx, events, f.timeout), len(events))
+	each := application.EachError(f.direct.publish(ctx, again, f.timeout), len(again))
 	for i, msg := range msgs {
 		switch err := each(i); {
 		case err == nil:

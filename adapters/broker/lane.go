@@ -155,10 +155,13 @@ func (n *lane) publish(batch []item) (failed, opened bool) {
 	for i, it := range live {
 		msgs[i] = it.msg
 	}
-	n.breaker.begin()
+	start := n.breaker.begin()
 	n.watch.Reset(n.breaker.timeout)
 	err := n.log.publisher.Publish(n.log.topic, msgs...)
 	n.watch.Stop()
+	if observe := n.log.options.Observe; observe != nil {
+		observe(Publication{Events: len(msgs), Took: time.Since(start), Err: err})
+	}
 	if err != nil {
 		n.log.logger.Error("publication failed", "topic", n.log.topic, "events", len(msgs), "error", err)
 	}

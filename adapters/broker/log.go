@@ -32,6 +32,7 @@ const (
 type Log struct {
 	publisher message.Publisher
 	pinger    Pinger
+	options   Options
 	topic     string
 	logger    *slog.Logger
 	lanes     []*lane
@@ -55,8 +56,8 @@ var errClosed = fmt.Errorf("%w: the log is closed", domain.ErrUnavailable)
 
 var errPending = fmt.Errorf("%w: the broker did not acknowledge in time", domain.ErrUnavailable)
 
-// NewLog returns a log on the topic of the options, of which it takes the publish time-out and the logger, too; its Close
-// must be called.
+// NewLog returns a log on the topic of the options, of which it takes the publish time-out, the logger and the hooks, too; its
+// Close must be called.
 func NewLog(b Broker, o Options) *Log {
 	lanes := 1
 	if l, ok := b.(Laned); ok {
@@ -66,7 +67,7 @@ func NewLog(b Broker, o Options) *Log {
 	if timeout <= 0 {
 		timeout = defaultPatience
 	}
-	l := &Log{publisher: b.Publisher(), topic: o.Topic, logger: o.Logger, lanes: make([]*lane, lanes)}
+	l := &Log{publisher: b.Publisher(), options: o, topic: o.Topic, logger: o.Logger, lanes: make([]*lane, lanes)}
 	l.pinger, _ = b.(Pinger)
 	for i := range l.lanes {
 		l.lanes[i] = newLane(l, i, timeout)
@@ -79,25 +80,25 @@ func NewLog(b Broker, o Options) *Log {
 
 // Publish implements [application.Log].
 func (l *Log) Publish(ctx context.Context, events []domain.Event) (application.Receipt, error) {
-	return application.Receipt{}, l.publish(ctx, events, probePatience)
+	return application.Receipt{}, l.publish(ctx, l.options.encodeAll(ctx, events), probePatience)
 }
 
 // publish waits for no longer than patience where the events are the probe of an open breaker.
-func (l *Log) publish(ctx context.Context, events []domain.Event, patience time.Duration) error {
+func (l *Log) publish(ctx context.Context, msgs []*message.Message, patience time.Duration) error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.closed {
 		return errClosed
 	}
-	if len(events) == 0 {
+	if len(msgs) == 0 {
 		return nil
 	}
-	c := &call{left: len(events), errs: make(application.PublishError, len(events)), done: make(chan struct{})}
+	c := &call{left: len(msgs), errs: make(application.PublishError, len(msgs)), done: make(chan struct{})}
 	for i := range c.errs {
 		c.errs[i] = errPending
 	}
 	var probes, queued int
-	for lane, items := range l.spread(ctx, c, events) {
+	for lane, items := range l.spread(ctx, c, msgs) {
 		if len(items) == 0 {
 			continue
 		}
@@ -125,16 +126,16 @@ func (l *Log) publish(ctx context.Context, events []domain.Event, patience time.
 }
 
 // spread makes the items of each lane. They go there together, as the lane would publish the first one alone.
-func (l *Log) spread(ctx context.Context, c *call, events []domain.Event) [][]item {
+func (l *Log) spread(ctx context.Context, c *call, msgs []*message.Message) [][]item {
 	items := make([][]item, len(l.lanes))
-	for i, e := range events {
-		lane := l.laneOf(e)
-		items[lane] = append(items[lane], item{ctx: ctx, msg: encode(e), call: c, place: i})
+	for i, msg := range msgs {
+		lane := l.laneOf(msg.Metadata[KeyMetadata])
+		items[lane] = append(items[lane], item{ctx: ctx, msg: msg, call: c, place: i})
 	}
 	return items
 }
 
-func (l *Log) laneOf(e domain.Event) int { return Partition([]byte(e.UserID()), len(l.lanes)) }
+func (l *Log) laneOf(user string) int { return Partition([]byte(user), len(l.lanes)) }
 
 // Published is how many events have been made durable.
 func (l *Log) Published() int64 { return l.published.Load() }
@@ -165,6 +166,19 @@ func (l *Log) Refusal() Refusal {
 		}
 	}
 	return r
+}
+
+// Transitions count since the start how often the broker of a partition was found away, was tried again, and was found back.
+type Transitions struct{ Opened, Tried, Closed int64 }
+
+// Transitions returns the counts of all partitions. It is safe for concurrent use.
+func (l *Log) Transitions() (t Transitions) {
+	for _, lane := range l.lanes {
+		t.Opened += lane.breaker.opened.Load()
+		t.Tried += lane.breaker.tried.Load()
+		t.Closed += lane.breaker.reclosed.Load()
+	}
+	return t
 }
 
 // Close waits for the calls under way, and for what they gave to the publisher. The publisher stays open.

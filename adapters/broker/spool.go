@@ -25,6 +25,7 @@ const spoolGroup = "spool"
 type Spool struct {
 	direct  *Log
 	local   LocalLog
+	options Options
 	topic   string
 	limit   int64
 	timeout time.Duration
@@ -80,10 +81,10 @@ var errEra = errors.New("all had been forwarded")
 var errFull = fmt.Errorf("%w: the broker is away, and the spool is full", domain.ErrUnavailable)
 
 // NewSpool returns a spool in front of the log, and begins to forward what waits in the local log from earlier times. Its Close
-// must be called before that of the log. The options name the topic and the publish time-out.
+// must be called before that of the log. The options name the topic, the publish time-out and the headers.
 func NewSpool(ctx context.Context, direct *Log, remote Broker, local LocalLog, o SpoolOptions) (*Spool, error) {
 	s := &Spool{
-		direct: direct, local: local, topic: o.Topic, limit: o.Bytes, timeout: o.PublishTimeout, logger: o.Logger,
+		direct: direct, local: local, options: o.Options, topic: o.Topic, limit: o.Bytes, timeout: o.PublishTimeout, logger: o.Logger,
 		letters: NewDeadLetters(remote.Publisher(), o.DeadLetterTopic, o.Logger),
 		spooled: make([]atomic.Bool, len(direct.lanes)), closing: make(chan struct{}),
 	}
@@ -141,7 +142,7 @@ func (s *Spool) Publish(ctx context.Context, events []domain.Event) (application
 	era := s.era.Load()
 	var spooled, direct part
 	for i, e := range events {
-		if s.spooled[s.direct.laneOf(e)].Load() {
+		if s.spooled[s.direct.laneOf(e.UserID())].Load() {
 			spooled.add(i, e)
 		} else {
 			direct.add(i, e)
@@ -150,7 +151,7 @@ func (s *Spool) Publish(ctx context.Context, events []domain.Event) (application
 	errs := make(application.PublishError, len(events))
 	var receipt application.Receipt
 	if len(spooled.events) > 0 {
-		err := s.append(spooled.events, era)
+		err := s.append(ctx, spooled.events, era)
 		if errors.Is(err, errEra) {
 			return s.publishDirectly(ctx, events)
 		}
@@ -198,7 +199,7 @@ func (s *Spool) publishDirectly(ctx context.Context, events []domain.Event) (rec
 		}
 	}
 	if len(away.events) > 0 {
-		receipt.Spooled = away.settle(errs, s.append(away.events, anyEra))
+		receipt.Spooled = away.settle(errs, s.append(ctx, away.events, anyEra))
 	}
 	return receipt, errs.OrNil()
 }
@@ -216,7 +217,7 @@ func (s *Spool) tryDirectly(ctx context.Context, events []domain.Event) error {
 
 // append appends the events to the local log. Their lanes are spooled from now on. The error is errEra, and nothing is done,
 // when all had been forwarded since the era.
-func (s *Spool) append(events []domain.Event, era int64) error {
+func (s *Spool) append(ctx context.Context, events []domain.Event, era int64) error {
 	s.mode.RLock()
 	defer s.mode.RUnlock()
 	if s.closed {
@@ -225,11 +226,10 @@ func (s *Spool) append(events []domain.Event, era int64) error {
 	if era != anyEra && era != s.era.Load() {
 		return errEra
 	}
-	msgs := make([]*message.Message, len(events))
+	msgs := s.options.encodeAll(ctx, events)
 	var size int64
-	for i, e := range events {
-		msgs[i] = encode(e)
-		size += int64(len(msgs[i].Payload))
+	for _, msg := range msgs {
+		size += int64(len(msg.Payload))
 	}
 	if s.bytes.Add(size) > s.limit {
 		s.bytes.Add(-size)
@@ -253,7 +253,7 @@ func (s *Spool) append(events []domain.Event, era int64) error {
 
 func (s *Spool) enter(events []domain.Event) {
 	for _, e := range events {
-		if lane := &s.spooled[s.direct.laneOf(e)]; !lane.Load() {
+		if lane := &s.spooled[s.direct.laneOf(e.UserID())]; !lane.Load() {
 			lane.Store(true)
 		}
 	}

@@ -36,7 +36,10 @@ Stores:
   sqlite:PATH                       another file
   postgres://user@host/database     PostgreSQL, which instances may share; the password is --store-password
     ?sslmode=verify-full            parameters as PostgreSQL's own clients take them
-    ?search_path=SCHEMA             the schema that holds the tables`,
+    ?search_path=SCHEMA             the schema that holds the tables
+
+Metrics, health and profiles are at --admin-listen, http://127.0.0.1:5001/ by default. Traces go where OpenTelemetry's own
+variables say, such as OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318; without one there are none.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.Load(cmd.Flags(), environ); err != nil {

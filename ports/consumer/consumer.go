@@ -41,6 +41,9 @@ type Options struct {
 	// when it has subscribed.
 	Bounds func(ctx context.Context) (map[int32]application.Bounds, error)
 	Logger *slog.Logger
+	// Observe is told of each batch that the consumer has in hand, nil: nobody is. The context that it returns goes with all
+	// that is done for the batch, and end is called when that is done, with whether the whole batch is acked.
+	Observe func(ctx context.Context, batch []*message.Message) (processing context.Context, end func(done bool))
 }
 
 // Consumer records what comes from the log, in batches of whatever is ready, in the order of each partition. It acks a

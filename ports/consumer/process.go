@@ -22,7 +22,12 @@ type taken struct {
 // process sees a batch through to its acks; false when it was cut off, or stopped while something was away: then nothing
 // of the batch is acked. Messages that are not the consumer's any more are left out, also when that shows only while
 // something is away.
-func (c *Consumer) process(ctx context.Context, batch []*message.Message) bool {
+func (c *Consumer) process(ctx context.Context, batch []*message.Message) (done bool) {
+	if c.o.Observe != nil {
+		var end func(bool)
+		ctx, end = c.o.Observe(ctx, batch)
+		defer func() { end(done) }()
+	}
 	for batch = held(batch); len(batch) > 0; batch = held(batch) {
 		holding, release := hold(ctx, batch)
 		done := c.processHeld(holding, batch)

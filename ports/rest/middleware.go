@@ -14,6 +14,11 @@ import (
 // ServeHTTP does what every request needs, also one that no route matches, before it is routed.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ans := &answer{ResponseWriter: w, head: r.Method == http.MethodHead}
+	if a.Observer != nil {
+		start := time.Now()
+		r = a.Observer.Begin(r)
+		defer a.observe(r, ans, start) // behind recover, which may answer
+	}
 	defer a.recover(ans, r)
 	h := ans.Header()
 	h["X-Content-Type-Options"] = noSniff

@@ -46,6 +46,8 @@ type Options struct {
 	// Version is that of the program; the OpenAPI document shows it.
 	Version string
 	Logger  *slog.Logger
+	// Observer is told of each request, nil: nobody is.
+	Observer Observer
 
 	// HeaderTimeout is how long a request's header may take to arrive.
 	HeaderTimeout time.Duration
