@@ -30,6 +30,7 @@ type App struct {
 	retention *retention
 	telemetry *telemetry
 	admin     *adminListener
+	letters   *broker.Letters
 	volatile  bool
 	// awaitConsumer says that what is published before the consumer listens would be lost.
 	awaitConsumer bool
@@ -39,10 +40,11 @@ type App struct {
 }
 
 func newApp(cfg valid, logger *slog.Logger, handler http.Handler, log *broker.Log, spool *broker.Spool, c consumers, h *health,
-	r *retention, t *telemetry, admin *adminListener, b broker.Broker, s application.Store,
+	r *retention, t *telemetry, admin *adminListener, i inspecting, b broker.Broker, s application.Store,
 ) *App {
 	return &App{
-		cfg: cfg.Config, logger: logger, handler: handler, log: log, spool: spool, consumers: c, health: h, retention: r, telemetry: t, admin: admin,
+		cfg: cfg.Config, logger: logger, handler: handler, log: log, spool: spool, consumers: c, health: h, retention: r,
+		telemetry: t, admin: admin, letters: i.letters,
 		volatile: isVolatile(b) && s.Volatile(), awaitConsumer: isVolatile(b), listening: make(chan struct{}),
 	}
 }
@@ -94,6 +96,9 @@ func (a *App) Run(ctx context.Context) error {
 	running.Go(func() { a.report(work) })
 	// Nothing is lost when a removal is cut off.
 	running.Go(func() { a.retention.run(ctx, a.consumers.recorder.Ended()) })
+	if a.letters != nil {
+		running.Go(func() { a.letters.Run(ctx) })
+	}
 	if a.awaitConsumer {
 		select {
 		case <-a.consumers.recorder.Subscribed():

@@ -17,6 +17,9 @@ const (
 	maxFileBytes  = 1 << 20
 )
 
+// ofClients are variables of the commands that call a running instance: they may be in the environment of all.
+var ofClients = map[string]bool{envPrefix + "TOKEN": true, envPrefix + "TOKEN_FILE": true}
+
 // Load completes c, whose flags have been parsed, from the environment and from the file that --config or
 // NETSTREAMFLOW_CONFIG names. A flag goes before the environment, the environment before the file, the file before the
 // default. An unknown variable or key, and a bad value, is a [*SettingError].
@@ -31,7 +34,7 @@ func (c *Config) Load(fs *pflag.FlagSet, environ []string) error {
 		l.file = f.Value.String()
 	}
 	for _, variable := range environ {
-		if name, val, _ := strings.Cut(variable, "="); strings.HasPrefix(name, envPrefix) {
+		if name, val, _ := strings.Cut(variable, "="); strings.HasPrefix(name, envPrefix) && !ofClients[name] {
 			if err := l.variable(name, val); err != nil {
 				return err
 			}

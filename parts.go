@@ -19,16 +19,9 @@ type parts struct {
 	broker broker.Broker
 }
 
-// replayable is a broker whose log can be read from any place to where it ends.
-type replayable interface {
-	broker.Broker
-	broker.Bounder
-	broker.Resumer
-}
-
 // log returns the broker, if its log can be read again.
-func (p *parts) log() (replayable, error) {
-	if b, ok := p.broker.(replayable); ok && !isVolatile(b) {
+func (p *parts) log() (broker.Replayable, error) {
+	if b, ok := p.broker.(broker.Replayable); ok && !isVolatile(b) {
 		return b, p.checkStore()
 	}
 	return nil, p.cfg.setting("broker").fault("must name a log that can be read again, such as sqlite-log: or kafka://host:port")
@@ -46,7 +39,7 @@ var errStopped = errors.New("stopped before the end of the log")
 
 // replay has r take the log from the places of from (the first record where it has none) up to where the log ends now.
 // progress, unless nil, is called now and then. The counts are those of the consumer.
-func (p *parts) replay(ctx context.Context, log replayable, r application.Recorder, from map[int32]int64, progress Progress) (consumer.Stats, error) {
+func (p *parts) replay(ctx context.Context, log broker.Replayable, r application.Recorder, from map[int32]int64, progress Progress) (consumer.Stats, error) {
 	c, err := newConsumerFrom(log, consumer.Options{
 		Topic: p.cfg.Topic, Record: application.NewRecord(r), From: from, Bounds: boundsOf(log, p.cfg.Topic),
 		Logger: p.logger.With("part", "consumer"),

@@ -140,9 +140,13 @@ func providePublish(log application.Log, cfg valid) *application.Publish {
 	return application.NewPublish(log, cfg.PublishTimeout)
 }
 
-func provideHandler(cfg valid, p *application.Publish, f *application.Find, h *health, t *telemetry, logger *slog.Logger) (http.Handler, error) {
+func provideHandler(
+	cfg valid, p *application.Publish, f *application.Find, l *application.Letters, i *application.Inspect, h *health, t *telemetry,
+	logger *slog.Logger,
+) (http.Handler, error) {
 	return rest.NewHandler(rest.Options{
-		Publish: p, Find: f, Live: h.live, Ready: h.ready, MaxBody: cfg.MaxBody, Version: Version(), Logger: logger, Observer: t,
+		Publish: p, Find: f, Letters: l, Inspect: i, Live: h.live, Ready: h.ready, MaxBody: cfg.MaxBody, Version: Version(),
+		Logger: logger, Observer: t,
 	})
 }
 
@@ -188,10 +192,13 @@ func provideConsumers(cfg valid, b broker.Broker, s application.Store, r *applic
 	if err != nil {
 		return consumers{}, err
 	}
-	o.Group, o.Record, o.Observe = cfg.Group+".dead-letters", nil, nil
+	o.Group, o.Record, o.Observe = inspectorGroup(cfg), nil, nil
 	inspector, err := newConsumer(b, o)
 	return consumers{recorder: recorder, inspector: inspector}, err
 }
+
+// inspectorGroup is the group that keeps the dead letters where the view cannot.
+func inspectorGroup(cfg valid) string { return cfg.Group + ".dead-letters" }
 
 func newConsumer(b broker.Broker, o consumer.Options) (*consumer.Consumer, error) {
 	return newConsumerFrom(b, o, nil)

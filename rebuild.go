@@ -59,7 +59,7 @@ func Rebuild(ctx context.Context, cfg Config, d Drivers, o RebuildOptions) (Rebu
 }
 
 // startOfRebuild is where the store stands, and at, unless zero, where it has nothing.
-func (p *parts) startOfRebuild(ctx context.Context, log replayable, at time.Time) (map[int32]int64, error) {
+func (p *parts) startOfRebuild(ctx context.Context, log broker.Replayable, at time.Time) (map[int32]int64, error) {
 	from := map[int32]int64{}
 	if !at.IsZero() {
 		seeker, ok := log.(broker.Seeker)

@@ -24,10 +24,12 @@ type retention struct {
 	// expirer and trimmer are nil where there is nothing to drop.
 	expirer application.Expirer
 	trimmer broker.Trimmer
+	// letters is nil where the dead letters cannot be followed.
+	letters *broker.Letters
 }
 
-func newRetention(cfg valid, b broker.Broker, s application.Store, logger *slog.Logger) (*retention, error) {
-	r := &retention{cfg: cfg, logger: logger.With("part", "retention"), store: s}
+func newRetention(cfg valid, b broker.Broker, s application.Store, i inspecting, logger *slog.Logger) (*retention, error) {
+	r := &retention{cfg: cfg, logger: logger.With("part", "retention"), store: s, letters: i.letters}
 	if cfg.Retention > 0 {
 		var ok bool
 		if r.expirer, ok = s.(application.Expirer); !ok {
@@ -91,6 +93,10 @@ func (r *retention) drop(ctx context.Context) {
 		removed, err := r.trim(ctx)
 		r.report(ctx, "old records were dropped from the log", removed, err)
 	}
+	if r.trimmer != nil && r.letters != nil {
+		removed, err := r.trimTo(ctx, r.cfg.DeadLetterTopic(), r.letters.Settled())
+		r.report(ctx, "old dead letters were dropped from the log", removed, err)
+	}
 }
 
 func (r *retention) trim(ctx context.Context) (removed int64, err error) {
@@ -98,11 +104,16 @@ func (r *retention) trim(ctx context.Context) (removed int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	return r.trimTo(ctx, r.cfg.Topic, taken)
+}
+
+// trimTo drops what is old of a topic, but nothing from the offsets on.
+func (r *retention) trimTo(ctx context.Context, topic string, taken map[int32]int64) (removed int64, err error) {
 	var before time.Time
 	if r.cfg.LogRetention > 0 {
 		before = time.Now().Add(-r.cfg.LogRetention)
 	}
-	return r.trimmer.Trim(ctx, r.cfg.Topic, before, r.cfg.LogRetentionBytes, taken)
+	return r.trimmer.Trim(ctx, topic, before, r.cfg.LogRetentionBytes, taken)
 }
 
 func (r *retention) report(ctx context.Context, what string, removed int64, err error) {

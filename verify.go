@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/application"
 )
 
@@ -62,7 +63,7 @@ func trimmed(bounds map[int32]application.Bounds) bool {
 type verification struct {
 	*parts
 
-	log      replayable
+	log      broker.Replayable
 	taken    map[int32]int64
 	now      time.Time
 	progress Progress

@@ -85,9 +85,13 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		return nil, nil, err
 	}
 	find := provideFind(store, netstreamflowTelemetry)
+	netstreamflowInspecting, cleanup7 := provideInspecting(netstreamflowValid, broker, logger)
+	letters := provideLetters(netstreamflowInspecting)
+	inspect := provideInspect(netstreamflowValid, broker, netstreamflowInspecting, store)
 	record := provideRecord(store, netstreamflowTelemetry)
 	netstreamflowConsumers, err := provideConsumers(netstreamflowValid, broker, store, record, netstreamflowTelemetry, logger)
 	if err != nil {
+		cleanup7()
 		cleanup6()
 		cleanup5()
 		cleanup4()
@@ -97,8 +101,9 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		return nil, nil, err
 	}
 	netstreamflowHealth := newHealth(broker, log, spool, store, netstreamflowConsumers, logger)
-	handler, err := provideHandler(netstreamflowValid, publish, find, netstreamflowHealth, netstreamflowTelemetry, logger)
+	handler, err := provideHandler(netstreamflowValid, publish, find, letters, inspect, netstreamflowHealth, netstreamflowTelemetry, logger)
 	if err != nil {
+		cleanup7()
 		cleanup6()
 		cleanup5()
 		cleanup4()
@@ -107,8 +112,9 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	netstreamflowRetention, err := newRetention(netstreamflowValid, broker, store, logger)
+	netstreamflowRetention, err := newRetention(netstreamflowValid, broker, store, netstreamflowInspecting, logger)
 	if err != nil {
+		cleanup7()
 		cleanup6()
 		cleanup5()
 		cleanup4()
@@ -119,8 +125,9 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	netstreamflowCollector := newCollector(netstreamflowValid, netstreamflowTelemetry, broker, log, spool, store, netstreamflowConsumers, netstreamflowHealth)
 	netstreamflowAdminListener := newAdminListener(netstreamflowValid, netstreamflowTelemetry, netstreamflowCollector, handler, logger)
-	app := newApp(netstreamflowValid, logger, handler, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowRetention, netstreamflowTelemetry, netstreamflowAdminListener, broker, store)
+	app := newApp(netstreamflowValid, logger, handler, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowRetention, netstreamflowTelemetry, netstreamflowAdminListener, netstreamflowInspecting, broker, store)
 	return app, func() {
+		cleanup7()
 		cleanup6()
 		cleanup5()
 		cleanup4()

@@ -100,7 +100,7 @@ func (c *Comparison) Logged(e Entry, exempt bool) {
 
 // Stored takes the JSON of an event of the store, in the order of the store.
 func (c *Comparison) Stored(json []byte) error {
-	e, err := Decode(json, Origin{})
+	e, err := Decode(json, Origin{}, nil)
 	if err != nil {
 		return fmt.Errorf("an event of the store cannot be read: %w", err)
 	}

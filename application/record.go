@@ -17,18 +17,22 @@ type Record struct {
 func NewRecord(store Recorder) *Record { return &Record{store: store} }
 
 // Decode reads the event of a record. Other producers may leave out the event id and the timestamp: the id then follows
-// from the record's place in the log, so that it is the same whenever the record is read, and the timestamp is the
-// record's. The error is a [domain.ErrInvalid].
-func Decode(value []byte, origin Origin) (Entry, error) {
+// from the place in the log that the record had at first, so that it is the same whenever the record is read, and however
+// often it is requeued; and the timestamp is the record's. The error is a [domain.ErrInvalid].
+func Decode(value []byte, origin Origin, headers map[string]string) (Entry, error) {
 	draft, err := domain.DecodeDraft(value)
 	if err != nil {
 		return Entry{}, err
 	}
-	if draft.ID == (domain.UUID{}) {
-		draft.ID = domain.NamedUUID("record", origin.Topic,
-			strconv.Itoa(int(origin.Partition)), strconv.FormatInt(origin.Offset, 10))
+	made := origin.Time
+	if draft.ID == (domain.UUID{}) || draft.Timestamp.IsZero() {
+		var place Place
+		if place, made = first(origin, headers); draft.ID == (domain.UUID{}) {
+			draft.ID = domain.NamedUUID("record", place.Topic,
+				strconv.Itoa(int(place.Partition)), strconv.FormatInt(place.Offset, 10))
+		}
 	}
-	event, err := draft.Event(origin.Time)
+	event, err := draft.Event(made)
 	if err != nil {
 		return Entry{}, err
 	}

@@ -15,7 +15,7 @@ var origin = Origin{Topic: "events", Position: Position{Partition: 3, Offset: 42
 
 func decode(t *testing.T, value string, o Origin) Entry {
 	t.Helper()
-	entry, err := Decode([]byte(value), o)
+	entry, err := Decode([]byte(value), o, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestDecodeInvalid(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if entry, err := Decode([]byte(tt.value), tt.origin); !errors.Is(err, domain.ErrInvalid) {
+			if entry, err := Decode([]byte(tt.value), tt.origin, nil); !errors.Is(err, domain.ErrInvalid) {
 				t.Errorf("got %s, %v", entry.Event.JSON(), err)
 			}
 		})
@@ -99,7 +99,7 @@ func TestDecodeInvalid(t *testing.T) {
 func TestDecodeDoesNotKeepTheValue(t *testing.T) {
 	value := []byte(`{"userId":"user","eventType":"type","metadata":{"a":"b"}}`)
 	entry := decode(t, string(value), origin)
-	shared, err := Decode(value, origin)
+	shared, err := Decode(value, origin, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

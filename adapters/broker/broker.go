@@ -65,7 +65,7 @@ type Publication struct {
 }
 
 // Broker is an open broker. Publisher and subscribers are closed before it. It may implement [Pinger], [Bounder], [Resumer],
-// [Seeker], [Placer], [Trimmer], [Sizer], [Laned] and [Volatile].
+// [Seeker], [Placer], [Describer], [Trimmer], [Sizer], [Laned] and [Volatile].
 type Broker interface {
 	// Publisher returns the one publisher. Its Publish returns when all messages are durable, in the order of the call for
 	// messages with the same key (the metadata [KeyMetadata]), and is safe for concurrent use. Where only some failed, the
@@ -118,6 +118,14 @@ type Placer interface {
 	// Places returns for each partition the offset behind the last record that the group has committed; a partition of which
 	// it has none is not there.
 	Places(ctx context.Context, topic, group string) (map[int32]int64, error)
+}
+
+// Describer is a broker that knows of its servers, or of who consumes.
+type Describer interface {
+	// Partitions tells which servers have the partitions of the topic, without their bounds.
+	Partitions(ctx context.Context, topic string) ([]application.PartitionInfo, error)
+	// Group describes a consumer group, with what its members have of the topic. One that is not there has no members.
+	Group(ctx context.Context, topic, group string) (application.GroupInfo, error)
 }
 
 // Trimmer is a broker whose log does not see to its own retention.

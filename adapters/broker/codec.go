@@ -32,6 +32,8 @@ const (
 	DeadLetterAttempts  = "dead-letter-attempts"
 	DeadLetterConsumer  = "dead-letter-consumer"
 	DeadLetterTime      = "dead-letter-time"
+	// DeadLetterRecordTime is when the original record was made.
+	DeadLetterRecordTime = "dead-letter-record-time"
 )
 
 // encode makes the message of an event: the key is the user, so that one user's events stay in one partition. The headers
@@ -73,6 +75,8 @@ func encodeDeadLetter(d application.DeadLetter, now time.Time) *message.Message 
 		DeadLetterAttempts:  strconv.Itoa(d.Attempts),
 		DeadLetterConsumer:  d.Consumer,
 		DeadLetterTime:      now.UTC().Format(time.RFC3339Nano),
+
+		DeadLetterRecordTime: d.Time.UTC().Format(time.RFC3339Nano),
 	})
 	if d.Key != nil {
 		msg.Metadata[KeyMetadata] = string(d.Key)

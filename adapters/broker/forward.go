@@ -187,7 +187,7 @@ func (f *forwarding) try(ctx context.Context, batch []*message.Message) (away []
 	msgs := make([]*message.Message, 0, len(batch))
 	for _, msg := range batch {
 		origin := originOf(msg)
-		entry, err := application.Decode(msg.Payload, origin)
+		entry, err := application.Decode(msg.Payload, origin, msg.Metadata)
 		if err != nil {
 			away = f.bury(ctx, away, msg, err)
 			continue

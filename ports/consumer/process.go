@@ -44,7 +44,7 @@ func (c *Consumer) processHeld(ctx context.Context, batch []*message.Message) bo
 	for _, msg := range batch {
 		t := taken{msg: msg, origin: c.origin(msg)}
 		var err error
-		if t.entry, err = application.Decode(msg.Payload, t.origin); err == nil {
+		if t.entry, err = application.Decode(msg.Payload, t.origin, msg.Metadata); err == nil {
 			good = append(good, t)
 		} else if !c.giveUp(ctx, t, err, 1) {
 			return false

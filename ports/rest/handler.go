@@ -7,6 +7,7 @@ package rest
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gorilla/mux"
 )
@@ -42,7 +43,7 @@ func newAPI(o Options) (*api, error) {
 	return a, nil
 }
 
-// resources lists the paths of events and health. The first match wins: "batch" is no event's id.
+// resources lists the paths of events, administration and health. The first match wins: "batch" is no event's id.
 func (a *api) resources() []*resource {
 	return []*resource{
 		{path: "/api/events", post: a.publishOne, get: a.listAll},
@@ -50,6 +51,12 @@ func (a *api) resources() []*resource {
 		{path: "/api/events/user/{userId}", get: a.listUser},
 		{path: "/api/events/type/{eventType}", get: a.listType},
 		{path: "/api/events/{eventId}", get: a.event},
+		{path: "/api/admin/dead-letters", get: a.listLetters, admin: true},
+		{path: "/api/admin/dead-letters/requeue", post: a.requeueLetters, admin: true},
+		{path: "/api/admin/dead-letters/{id}", get: a.letter, delete: a.dropLetter, admin: true},
+		{path: "/api/admin/dead-letters/{id}/requeue", post: a.requeueLetter, admin: true},
+		{path: "/api/admin/broker", get: a.topology, admin: true},
+		{path: "/api/admin/messages", get: a.messages, admin: true},
 		{path: "/health/live", get: a.health(a.Live)},
 		{path: "/health/ready", get: a.health(a.Ready)},
 	}
@@ -60,9 +67,11 @@ type handler func(w *answer, r *http.Request) error
 
 // resource is one path: what has a get has a HEAD too.
 type resource struct {
-	api       *api
-	path      string
-	get, post handler
+	api               *api
+	path              string
+	get, post, delete handler
+	// admin is for callers with that scope.
+	admin bool
 }
 
 // ServeHTTP dispatches by method. The router could do it too, but tells neither the methods that would have been right
@@ -87,18 +96,24 @@ func (s *resource) handler(method string) handler {
 		return s.get
 	case http.MethodPost:
 		return s.post
+	case http.MethodDelete:
+		return s.delete
 	}
 	return nil
 }
 
 func (s *resource) allow() string {
-	switch {
-	case s.post == nil:
-		return "GET, HEAD"
-	case s.get == nil:
-		return "POST"
+	var methods []string
+	if s.get != nil {
+		methods = append(methods, "GET, HEAD")
 	}
-	return "GET, HEAD, POST"
+	if s.post != nil {
+		methods = append(methods, "POST")
+	}
+	if s.delete != nil {
+		methods = append(methods, "DELETE")
+	}
+	return strings.Join(methods, ", ")
 }
 
 func (a *api) notFound(w http.ResponseWriter, r *http.Request) {

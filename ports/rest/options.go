@@ -36,6 +36,9 @@ type Part struct {
 type Options struct {
 	Publish *application.Publish
 	Find    *application.Find
+	// Letters and Inspect answer what administrators ask; what is nil is not there (501).
+	Letters *application.Letters
+	Inspect *application.Inspect
 	// Live and Ready tell the parts whose state /health/live and /health/ready show: 200 when every one is up, else 503.
 	Live, Ready func(ctx context.Context) []Part
 	// MaxBody bounds the body of one event, and each event of a batch, in bytes.
@@ -76,6 +79,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxBody, DefaultMaxBody)
 	setDefault(&o.MaxBatchBody, DefaultMaxBatchBody)
 	setDefault(&o.MaxBatch, domain.MaxElements)
+	setDefault(&o.Letters, noLetters)
 	setDefault(&o.Version, "devel")
 	setDefault(&o.Logger, slog.New(slog.DiscardHandler))
 	setDefault(&o.HeaderTimeout, defaultHeaderTimeout)
@@ -86,6 +90,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.HealthTimeout, defaultHealthTimeout)
 	return o
 }
+
+// noLetters has everything be unsupported.
+var noLetters = application.NewLetters(nil)
 
 func setDefault[T comparable](value *T, fallback T) {
 	var zero T

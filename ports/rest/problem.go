@@ -42,6 +42,14 @@ var (
 	internal     = &kind{
 		status: 500, name: "internal", title: "Internal error", detail: "the service failed; the reason is in its log",
 	}
+	notImplemented = &kind{
+		status: 501, name: "not-implemented", title: "The broker cannot do this",
+		detail: "this broker's log cannot be read again",
+	}
+	brokerAway = &kind{
+		status: 503, name: "unavailable", title: "The service is not available",
+		detail: "the broker does not answer now; try again: a dead letter is not requeued or dropped twice",
+	}
 	unavailable = &kind{
 		status: 503, name: "unavailable", title: "The service is not available",
 		detail: "the store does not answer now; try again",
@@ -62,6 +70,7 @@ var kinds = []struct {
 	{domain.ErrUnavailable, unavailable},
 	{context.DeadlineExceeded, unavailable},
 	{context.Canceled, unavailable},
+	{errors.ErrUnsupported, notImplemented},
 }
 
 // fault is one violation; in says where it is if not in the body.
@@ -151,7 +160,8 @@ func setProblemHeader(h http.Header, p *problem) {
 
 // logFailure logs what is wrong on this side, unless it is only that the client has gone.
 func (a *api) logFailure(r *http.Request, p *problem, err error) {
-	ours := p.kind == internal || p.kind == unavailable
+	away := p.kind == unavailable || p.kind == brokerAway
+	ours := p.kind == internal || away
 	if !ours || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return
 	}
@@ -159,7 +169,7 @@ func (a *api) logFailure(r *http.Request, p *problem, err error) {
 		slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.Int("status", p.status), slog.Any("error", err),
 	}
 	// The logger bounds how often a message is repeated: with two of them, a broker that is away does not hide the other.
-	if p.kind == unavailable {
+	if away {
 		a.Logger.LogAttrs(r.Context(), slog.LevelWarn, "a request found the broker or the store away", attrs...)
 		return
 	}

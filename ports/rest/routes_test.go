@@ -47,6 +47,8 @@ func TestWrongMethods(t *testing.T) {
 	for path, allow := range map[string]string{
 		"/api/events": "GET, HEAD, POST", batchPath: "POST", "/api/events/user/u": "GET, HEAD", "/api/events/type/t": "GET, HEAD",
 		"/api/events/" + someID: "GET, HEAD", "/health/live": "GET, HEAD", "/health/ready": "GET, HEAD", "/swagger": "GET, HEAD",
+		lettersPath: "GET, HEAD", lettersPath + "/0-1": "GET, HEAD, DELETE", lettersPath + "/0-1/requeue": "POST",
+		lettersPath + "/requeue": "POST", "/api/admin/broker": "GET, HEAD", "/api/admin/messages": "GET, HEAD",
 		"/swagger/": "GET, HEAD", "/swagger/start.js": "GET, HEAD", "/openapi.json": "GET, HEAD", "/openapi.yaml": "GET, HEAD",
 	} {
 		for _, method := range everyMethod {

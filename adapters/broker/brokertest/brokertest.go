@@ -52,9 +52,9 @@ func Run(t *testing.T, open func(t *testing.T, o broker.Options) broker.Broker, 
 	if f.Patience == 0 {
 		f.Patience = 30 * time.Second
 	}
-	groups := []map[string]func(*suite){publishing, delivery, lifecycle}
+	groups := []map[string]func(*suite){publishing, delivery, lifecycle, letters}
 	if f.Persistent {
-		groups = append(groups, persistence, resuming, seeking, trimming)
+		groups = append(groups, persistence, resuming, reading, seeking, trimming)
 	}
 	if f.Persistent && f.Groups {
 		groups = append(groups, membership)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,7 @@ import (
 const flushTimeout = 5 * time.Second
 
 // Broker is a Kafka cluster. It implements [broker.Broker], [broker.Pinger], [broker.Bounder],
-// [broker.Resumer], [broker.Seeker], [broker.Placer] and [broker.Laned].
+// [broker.Resumer], [broker.Seeker], [broker.Placer], [broker.Describer] and [broker.Laned].
 type Broker struct {
 	options  broker.Options
 	inFlight int
@@ -118,6 +119,13 @@ func (b *Broker) SubscriberFrom(group string, start broker.Start) (message.Subsc
 	s := newSubscriber(b, group, start)
 	b.subscribers = append(b.subscribers, s)
 	return s, nil
+}
+
+// forget lets go of a subscriber that is closed.
+func (b *Broker) forget(s *subscriber) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.subscribers = slices.DeleteFunc(b.subscribers, func(other *subscriber) bool { return other == s })
 }
 
 // Ping implements [broker.Pinger].

@@ -69,6 +69,7 @@ func (s *subscriber) enter() error {
 // Close implements [message.Subscriber]. It may be repeated; each call returns when all subscriptions have ended.
 func (s *subscriber) Close() error {
 	s.close()
+	s.broker.forget(s)
 	return nil
 }
 

@@ -1,5 +1,5 @@
 // Package gochannel is the broker driver on Watermill's GoChannel: a log inside the process, for tests and for trying
-// things out. Nothing is kept: an event exists from its publication to the ack of its subscribers.
+// things out. No event is kept: it exists from its publication to the ack of its subscribers.
 //
 // # URL
 //
@@ -12,7 +12,9 @@
 // call are delivered ahead of their acks, those of the next call after them. A nacked message is delivered again after a
 // pause. A message whose subscription ends before the ack is gone, and its publication fails.
 //
-// A dead letter for whose topic there is no subscriber is logged as an error and dropped: there is nowhere to keep it.
+// The topic of the dead letters is another thing: it keeps its last records, up to 10,000 and 64 MiB of them, for as long as the
+// process lives. Publish does not wait for anybody there, and each subscription begins with the first record, or where its start
+// says.
 //
 // # Ordering
 //
@@ -21,6 +23,6 @@
 //
 // # Limits
 //
-// Groups do not share: each subscriber has every message from its subscription on, and there is nothing to replay. A
+// Groups do not share: each subscriber has every message from its subscription on, and there is no event to replay. A
 // publication waits for those of other callers to the same topic, acks included. Values may have any size.
 package gochannel

@@ -1,12 +1,10 @@
 package gochannel_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,20 +73,41 @@ func TestPublishWithoutSubscriber(t *testing.T) {
 	}
 }
 
-func TestDeadLetterWithoutSubscriberIsLogged(t *testing.T) {
-	var log bytes.Buffer
-	o := options()
-	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
-	b := open(t, o)
-	msg := message.NewMessage(watermill.NewUUID(), []byte("poison"))
-	msg.Metadata.Set("dead-letter-reason", "no JSON")
-	if err := b.Publisher().Publish("topic.dlq", msg); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"level=ERROR", "topic.dlq", msg.UUID, "no JSON", "poison"} {
-		if !strings.Contains(log.String(), want) {
-			t.Errorf("the log %q lacks %q", log.String(), want)
-		}
+// TestDeadLettersAreKept fills the topic of the dead letters beyond its bounds: the oldest are dropped.
+func TestDeadLettersAreKept(t *testing.T) {
+	const most = 10_000
+	for name, test := range map[string]struct{ publish, size, want int }{
+		"few": {3, 10, 3}, "many": {most + 5, 1, most}, "large": {100, 1 << 20, 63},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, options())
+			for range test.publish {
+				msg := message.NewMessage(watermill.NewUUID(), make([]byte, test.size))
+				msg.Metadata.Set("dead-letter-reason", "no JSON")
+				if err := b.Publisher().Publish("topic.dlq", msg); err != nil {
+					t.Fatal(err)
+				}
+			}
+			bounds, err := b.(broker.Bounder).Bounds(t.Context(), "topic.dlq")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := bounds[0].Next - bounds[0].First; got != int64(test.want) {
+				t.Errorf("%d of %d are kept, want %d", got, test.publish, test.want)
+			}
+			records := broker.NewRecords(b.(broker.Replayable))
+			defer records.Close()
+			page, err := records.Page(t.Context(), application.RecordQuery{Topic: "topic.dlq", Offset: -1, Limit: 10})
+			if err != nil || len(page.Records) != 1 || page.Records[0].Headers["dead-letter-reason"] != "no JSON" {
+				t.Errorf("the last one: got %+v, %v", page.Records, err)
+			}
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Publisher().Publish("topic.dlq", message.NewMessage("", nil)); !errors.Is(err, domain.ErrUnavailable) {
+				t.Errorf("closed: got the error %v", err)
+			}
+		})
 	}
 }
 

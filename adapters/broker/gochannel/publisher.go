@@ -18,24 +18,19 @@ func (p *publisher) Publish(name string, msgs ...*message.Message) error {
 	if p.closed.Load() {
 		return errClosed()
 	}
-	t, err := p.broker.topic(name)
-	if err != nil || len(msgs) == 0 {
-		return err
-	}
-	if name == p.broker.deadLetter && t.listeners.Load() == 0 {
-		p.drop(name, msgs)
+	if len(msgs) == 0 {
 		return nil
+	}
+	if p.broker.keeps(name) {
+		return p.broker.keep(msgs)
+	}
+	t, err := p.broker.topic(name)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), p.broker.timeout)
 	defer cancel()
 	return t.publish(ctx, msgs)
-}
-
-func (p *publisher) drop(name string, msgs []*message.Message) {
-	for _, msg := range msgs {
-		p.broker.logger.Error("dead letter dropped: nobody is subscribed to its topic",
-			"topic", name, "id", msg.UUID, "headers", msg.Metadata, "value", string(msg.Payload))
-	}
 }
 
 // Close implements [message.Publisher].

@@ -16,6 +16,7 @@ const window = 1000
 // subscriber implements [message.Subscriber].
 type subscriber struct {
 	broker  *Broker
+	start   broker.Start
 	running sync.WaitGroup
 
 	mu      sync.Mutex
@@ -29,11 +30,14 @@ func (s *subscriber) Subscribe(ctx context.Context, name string) (<-chan *messag
 		return nil, err
 	}
 	defer s.running.Done()
+	if s.broker.keeps(name) {
+		return s.readKept(ctx)
+	}
 	t, err := s.broker.topic(name)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := s.bound(ctx, t)
+	ctx, cancel := s.bound(ctx, t.closing)
 	carriers, err := t.subscribe(ctx)
 	if err != nil {
 		cancel()
@@ -45,6 +49,21 @@ func (s *subscriber) Subscribe(ctx context.Context, name string) (<-chan *messag
 		defer t.listeners.Add(-1)
 		defer cancel()
 		deliver(ctx, carriers, out)
+	})
+	return out, nil
+}
+
+// readKept subscribes to the topic that keeps its records.
+func (s *subscriber) readKept(ctx context.Context) (<-chan *message.Message, error) {
+	if err := s.broker.Ping(ctx); err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.bound(ctx, s.broker.closing)
+	out := make(chan *message.Message, window)
+	s.running.Go(func() {
+		defer close(out)
+		defer cancel()
+		s.broker.letters.read(ctx, s.start, out)
 	})
 	return out, nil
 }
@@ -61,13 +80,13 @@ func (s *subscriber) enter() error {
 }
 
 // bound returns a context that also ends when the subscriber or the topic is closed.
-func (s *subscriber) bound(ctx context.Context, t *topic) (context.Context, context.CancelFunc) {
+func (s *subscriber) bound(ctx context.Context, topicClosing <-chan struct{}) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	s.running.Go(func() {
 		defer cancel()
 		select {
 		case <-s.closing:
-		case <-t.closing:
+		case <-topicClosing:
 		case <-ctx.Done():
 		}
 	})

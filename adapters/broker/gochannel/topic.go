@@ -21,22 +21,24 @@ import (
 type topic struct {
 	name    string
 	channel *watermillchannel.GoChannel
-	// turn holds a token while a publication is under way; next belongs to its holder.
+	// turn holds a token while a publication is under way; only its holder changes next.
 	turn      chan struct{}
-	next      int64
+	next      atomic.Int64
 	listeners atomic.Int64
 	running   sync.WaitGroup
 	closing   chan struct{}
 }
 
 func newTopic(name string, first int64) *topic {
-	return &topic{
-		name: name, next: first, turn: make(chan struct{}, 1), closing: make(chan struct{}),
+	t := &topic{
+		name: name, turn: make(chan struct{}, 1), closing: make(chan struct{}),
 		channel: watermillchannel.NewGoChannel(watermillchannel.Config{
 			BlockPublishUntilSubscriberAck: true,
 			PreserveContext:                true,
 		}, watermill.NopLogger{}),
 	}
+	t.next.Store(first)
+	return t
 }
 
 // close ends the subscriptions and waits for the publications. It is called once.
@@ -101,19 +103,26 @@ func (t *topic) publish(ctx context.Context, msgs []*message.Message) error {
 
 // batch copies the messages, which are the publisher's to change once it has given up, and gives them their places.
 func (t *topic) batch(msgs []*message.Message) *batch {
-	b := &batch{first: t.next, msgs: make([]*message.Message, len(msgs))}
+	first := t.next.Load()
+	b := &batch{first: first, msgs: make([]*message.Message, len(msgs))}
 	now := time.Now()
 	for i, msg := range msgs {
-		origin := application.Origin{Position: application.Position{Offset: t.next}, Topic: t.name, Time: now}
-		b.msgs[i] = msg.Copy()
-		if key, ok := b.msgs[i].Metadata[broker.KeyMetadata]; ok {
-			origin.Key = []byte(key)
-			delete(b.msgs[i].Metadata, broker.KeyMetadata)
-		}
-		b.msgs[i].SetContext(application.WithOrigin(context.Background(), origin))
-		t.next++
+		b.msgs[i], _ = recordOf(msg, t.name, first+int64(i), now)
 	}
+	t.next.Store(first + int64(len(msgs)))
 	return b
+}
+
+// recordOf copies the message, takes its key off, and gives it its place.
+func recordOf(msg *message.Message, topic string, offset int64, now time.Time) (*message.Message, application.Origin) {
+	origin := application.Origin{Position: application.Position{Offset: offset}, Topic: topic, Time: now}
+	record := msg.Copy()
+	if key, ok := record.Metadata[broker.KeyMetadata]; ok {
+		origin.Key = []byte(key)
+		delete(record.Metadata, broker.KeyMetadata)
+	}
+	record.SetContext(application.WithOrigin(context.Background(), origin))
+	return record, origin
 }
 
 // outcome puts the origins on the publisher's messages. A GoChannel also reports success when the subscriptions have ended

@@ -14,7 +14,7 @@ import (
 )
 
 // Broker is the open broker. It implements [broker.Broker], [broker.Pinger], [broker.Bounder], [broker.Resumer],
-// [broker.Seeker], [broker.Placer] and [broker.Laned].
+// [broker.Seeker], [broker.Placer], [broker.Describer] and [broker.Laned].
 type Broker struct {
 	settings  settings
 	client    sarama.Client

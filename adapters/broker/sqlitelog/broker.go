@@ -16,7 +16,7 @@ import (
 )
 
 // Broker is the open log. It implements [broker.Broker], [broker.Pinger], [broker.Bounder], [broker.Resumer],
-// [broker.Seeker], [broker.Placer] and [broker.Trimmer].
+// [broker.Seeker], [broker.Placer], [broker.Describer] and [broker.Trimmer].
 type Broker struct {
 	file      *file
 	logger    *slog.Logger

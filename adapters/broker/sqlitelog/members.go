@@ -47,3 +47,13 @@ func (m *members) forget(at place, t *turn) {
 		delete(m.turns, at)
 	}
 }
+
+// count is how many subscriptions there are.
+func (m *members) count(at place) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.turns[at]; t != nil {
+		return t.users
+	}
+	return 0
+}

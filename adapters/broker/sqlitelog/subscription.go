@@ -55,7 +55,11 @@ func (s *subscription) deliver(ctx context.Context, t *topic, acked func(next in
 	}) {
 		return
 	}
-	s.logger.Info("partitions assigned", "partitions", []int32{0}, "offset", next)
+	level := slog.LevelInfo
+	if s.group == "" {
+		level = slog.LevelDebug // whoever only reads takes nothing from others
+	}
+	s.logger.Log(ctx, level, "partitions assigned", "partitions", []int32{0}, "offset", next)
 	r := newReader(s.broker.file.reads, t, next)
 	defer r.close()
 	// The delivery ends after the last call of Deliver, so that what was acked until then counts.

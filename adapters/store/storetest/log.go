@@ -55,7 +55,7 @@ func (l *log) entry(d domain.Draft) application.Entry {
 
 // decoded returns the entry of the next record, with the given text.
 func (l *log) decoded(text string) application.Entry {
-	e, err := application.Decode([]byte(text), application.Origin{Position: l.position(text), Time: epoch})
+	e, err := application.Decode([]byte(text), application.Origin{Position: l.position(text), Time: epoch}, nil)
 	if err != nil {
 		panic(fmt.Sprintf("storetest: bad event %s: %v", text, err))
 	}
