@@ -28,14 +28,14 @@ const (
 type collector struct {
 	metrics   *metrics
 	log       *broker.Log
+	letters   *broker.Letters
 	consumers consumers
 	volatile  bool
 
-	bounds      *answer[map[int32]application.Bounds]
-	places      *answer[map[int32]int64]
-	parts       *answer[[]rest.Part]
-	spool       *answer[broker.SpoolStatus]
-	deadLetters *answer[int64]
+	bounds *answer[map[int32]application.Bounds]
+	places *answer[map[int32]int64]
+	parts  *answer[[]rest.Part]
+	spool  *answer[broker.SpoolStatus]
 
 	// ctx ends what is asked, running waits for it.
 	ctx     context.Context //nolint:containedctx // it is that of all that is asked in the background
@@ -48,12 +48,13 @@ type collector struct {
 	level map[int32]time.Time
 }
 
-func newCollector(cfg valid, t *telemetry, b broker.Broker, l *broker.Log, s *broker.Spool, st application.Store, c consumers, h *health) *collector {
-	n := &collector{metrics: t.metrics, log: l, consumers: c, volatile: st.Volatile(), level: make(map[int32]time.Time)}
+func newCollector(cfg valid, t *telemetry, b broker.Broker, l *broker.Log, s *broker.Spool, st application.Store, c consumers,
+	i inspecting, h *health,
+) *collector {
+	n := &collector{metrics: t.metrics, log: l, letters: i.letters, consumers: c, volatile: st.Volatile(), level: make(map[int32]time.Time)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.places = ask(func(ctx context.Context) (map[int32]int64, error) { return st.Positions(ctx, cfg.Topic) })
 	n.parts = ask(func(ctx context.Context) ([]rest.Part, error) { return h.ready(ctx), nil })
-	n.deadLetters = ask(openDeadLetters(cfg, b))
 	if measured, ok := b.(broker.Bounder); ok {
 		n.bounds = ask(func(ctx context.Context) (map[int32]application.Bounds, error) {
 			return measured.Bounds(ctx, cfg.Topic)
@@ -66,21 +67,6 @@ func newCollector(cfg valid, t *telemetry, b broker.Broker, l *broker.Log, s *br
 		})
 	}
 	return n
-}
-
-// openDeadLetters returns what counts the dead letters that nobody has dealt with yet; nil where the broker does not know.
-func openDeadLetters(cfg valid, b broker.Broker) func(context.Context) (int64, error) {
-	measured, ok := b.(broker.Bounder)
-	if !ok {
-		return nil
-	}
-	return func(ctx context.Context) (open int64, err error) {
-		bounds, err := measured.Bounds(ctx, cfg.DeadLetterTopic())
-		for _, b := range bounds {
-			open += b.Next - b.First
-		}
-		return open, err
-	}
 }
 
 // close ends what is still asked. A later scrape asks nothing.
@@ -175,7 +161,7 @@ func (c *collector) await() {
 	patience := time.NewTimer(scrapePatience)
 	defer patience.Stop()
 	for _, answered := range []<-chan struct{}{
-		c.places.refresh(c), c.bounds.refresh(c), c.parts.refresh(c), c.spool.refresh(c), c.deadLetters.refresh(c),
+		c.places.refresh(c), c.bounds.refresh(c), c.parts.refresh(c), c.spool.refresh(c),
 	} {
 		if answered == nil {
 			continue
@@ -210,7 +196,9 @@ var (
 	descProgress     = desc("consumer_last_progress_timestamp_seconds", "When the store last took something from the log.")
 	descLag          = desc("consumer_lag_records", "Records in the log that the store has not taken.", labelPartition)
 	descLagSeconds   = desc("consumer_lag_seconds", "How old the oldest record is, at most, that the store has not taken; 0 without one.", labelPartition)
-	descOpenLetters  = desc("dead_letters_open", "Records in the dead-letter topic.")
+	descOpenLetters  = desc("dead_letters_open", "Dead letters that are neither requeued nor dropped.")
+	descOldestLetter = desc("dead_letters_oldest_age_seconds", "How long ago the oldest of them was given up; 0 without one.")
+	descSettled      = desc("dead_letters_settled_total", "Dead letters that this instance has requeued or dropped.", labelAction)
 	descPosition     = desc("store_position", "Offset behind the last record that the store has taken.", labelPartition)
 	descPart         = desc("part_up", "Whether a part of the service is up, as in /health/ready: 1 or 0.", labelPart)
 	descReady        = desc("ready", "Whether all parts are up, as in /health/ready: 1 or 0.")
@@ -224,7 +212,7 @@ var (
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descPublished, descLanes, descOpen, descTransitions, descConsumed, descStored, descDuplicates, descRetries, descDeadLetters,
-		descPassedOver, descUp, descProgress, descLag, descLagSeconds, descOpenLetters, descPosition, descPart, descReady, descSpoolEvents,
+		descPassedOver, descUp, descProgress, descLag, descLagSeconds, descOpenLetters, descOldestLetter, descSettled, descPosition, descPart, descReady, descSpoolEvents,
 		descSpoolBytes, descSpoolLimit, descSpoolingMode,
 	} {
 		ch <- d
@@ -244,8 +232,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		to.gauge(descProgress, float64(at.UnixMilli())/1000)
 	}
 	c.collectLag(to)
-	if open, known := c.deadLetters.get(); known {
-		to.gauge(descOpenLetters, float64(open))
+	if c.letters != nil {
+		to.letters(c.letters.Status())
 	}
 	if parts, known := c.parts.get(); known {
 		to.parts(parts)
@@ -333,6 +321,21 @@ func (e emitter) consumer(name string, c *consumer.Consumer) {
 	e.counter(descPassedOver, s.PassedOver, name)
 	up, _ := c.Status()
 	e.gauge(descUp, number(up), name)
+}
+
+// letters leaves out what is not known before the topic of the dead letters has been read once.
+func (e emitter) letters(s broker.LettersStatus) {
+	e.counter(descSettled, s.Requeued, "requeued")
+	e.counter(descSettled, s.Dropped, "dropped")
+	if !s.Known {
+		return
+	}
+	e.gauge(descOpenLetters, float64(s.Open))
+	age := 0.0
+	if !s.Oldest.IsZero() {
+		age = time.Since(s.Oldest).Seconds()
+	}
+	e.gauge(descOldestLetter, age)
 }
 
 func (e emitter) parts(parts []rest.Part) {

@@ -35,6 +35,7 @@ const (
 	labelPartition  = "partition"
 	labelPart       = "part"
 	labelTo         = "to"
+	labelAction     = "action"
 
 	outcomeOK     = "ok"
 	outcomeFailed = "failed"
