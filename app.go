@@ -63,9 +63,6 @@ func (a *App) AdminAddr() net.Addr {
 	return a.admin.addr
 }
 
-// Traces says whether the service makes spans, which the environment decides.
-func (a *App) Traces() bool { return a.telemetry.spans != nil }
-
 // Run serves until ctx ends, and then ends gracefully: it takes no new request, answers those in flight, has the consumer
 // stop at a clean place and everything published flushed. The error is nil after a graceful end; it says what failed, or
 // that the end took longer than the shutdown time-out and was cut off.

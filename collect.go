@@ -3,6 +3,7 @@ package netstreamflow
 import (
 	"context"
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -44,14 +45,13 @@ type collector struct {
 
 	mu     sync.Mutex
 	closed bool
-	// level is, by partition, when nothing was missing in the store.
-	level map[int32]time.Time
+	trails map[int32]trail
 }
 
 func newCollector(cfg valid, t *telemetry, b broker.Broker, l *broker.Log, s *broker.Spool, st application.Store, c consumers,
 	i inspecting, h *health,
 ) *collector {
-	n := &collector{metrics: t.metrics, log: l, letters: i.letters, consumers: c, volatile: st.Volatile(), level: make(map[int32]time.Time)}
+	n := &collector{metrics: t.metrics, log: l, letters: i.letters, consumers: c, volatile: st.Volatile(), trails: make(map[int32]trail)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.places = ask(func(ctx context.Context) (map[int32]int64, error) { return st.Positions(ctx, cfg.Topic) })
 	n.parts = ask(func(ctx context.Context) ([]rest.Part, error) { return h.ready(ctx), nil })
@@ -148,12 +148,18 @@ func (a *answer[T]) take(ctx context.Context, under chan<- struct{}) {
 
 // get returns the last answer, if it is one and not too old.
 func (a *answer[T]) get() (value T, known bool) {
+	value, _, known = a.from()
+	return value, known
+}
+
+// from also tells when the answer came.
+func (a *answer[T]) from() (value T, at time.Time, known bool) {
 	if a == nil {
-		return value, false
+		return value, at, false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.value, !a.at.IsZero() && time.Since(a.at) < answerLimit
+	return a.value, a.at, !a.at.IsZero() && time.Since(a.at) < answerLimit
 }
 
 // await has all parts asked, and waits for their answers as long as a scrape may.
@@ -263,41 +269,74 @@ func (c *collector) collectLag(to emitter) {
 	if !known {
 		return
 	}
-	bounds, measured := c.bounds.get()
+	bounds, at, measured := c.bounds.from()
 	if !measured {
 		bounds = nil
 	}
-	now, standing := time.Now(), make(map[int32]int64, len(bounds))
+	standing := make(map[int32]int64, len(bounds))
 	maps.Copy(standing, places)
 	for partition, b := range bounds {
-		standing[partition] = max(places[partition], b.First) // where it has taken nothing, it stands at the first
-		lag := max(0, b.Next-standing[partition])
+		next := max(places[partition], b.First) // where it has taken nothing, it stands at the first
+		standing[partition] = next
 		label := strconv.Itoa(int(partition))
-		to.gauge(descLag, float64(lag), label)
-		to.gauge(descLagSeconds, c.lagSeconds(now, partition, lag), label)
+		to.gauge(descLag, float64(max(0, b.Next-next)), label)
+		to.gauge(descLagSeconds, c.lagSeconds(partition, next, mark{at: at, next: b.Next}), label)
 	}
 	for partition, next := range standing {
 		to.gauge(descPosition, float64(next), strconv.Itoa(int(partition)))
 	}
 }
 
-// lagSeconds is how old the oldest record can be that the store lacks: it came after the last one that the store took, and
-// after the last time when the store lacked nothing.
-func (c *collector) lagSeconds(now time.Time, partition int32, lag int64) float64 {
+// lagSeconds is how old the oldest record can be that the store lacks, which is the one at next: it came after the last one that
+// this instance recorded, and after a scrape that found the partition to end before it.
+func (c *collector) lagSeconds(partition int32, next int64, end mark) float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if lag == 0 {
-		c.level[partition] = now
+	t := c.trails[partition].follow(end, next)
+	c.trails[partition] = t
+	if end.next <= next {
 		return 0
 	}
 	since, known := c.metrics.positions.of(partition)
 	if !known || c.volatile && since.Before(c.metrics.started) {
 		since = c.metrics.started // a view that is being rebuilt is not late because its log is old
 	}
-	if level := c.level[partition]; level.After(since) {
-		since = level
+	if t[0].next <= next && t[0].at.After(since) {
+		since = t[0].at
 	}
-	return max(0, now.Sub(since).Seconds())
+	return max(0, time.Since(since).Seconds())
+}
+
+// maxMarks bounds a trail, which gets coarser instead of longer.
+const maxMarks = 64
+
+// trail is where a partition ended at scrapes, the earliest first. All of it but the first is ahead of the store.
+type trail []mark
+
+type mark struct {
+	at   time.Time
+	next int64
+}
+
+// follow adds where the partition ends now, unless that is too close to the last mark for how long the trail is, and drops what
+// the store, which wants next, has passed.
+func (t trail) follow(end mark, next int64) trail {
+	if len(t) == 0 || end.at.Sub(t[len(t)-1].at) > end.at.Sub(t[0].at)/(maxMarks/2) {
+		t = append(t, end)
+	}
+	passed := 0
+	for passed+1 < len(t) && t[passed+1].next <= next {
+		passed++
+	}
+	t = slices.Delete(t, 0, passed)
+	if len(t) <= maxMarks {
+		return t
+	}
+	coarse := t[:1]
+	for i := 2; i < len(t); i += 2 {
+		coarse = append(coarse, t[i])
+	}
+	return coarse
 }
 
 // emitter is where a scrape's metrics go.

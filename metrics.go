@@ -95,29 +95,49 @@ func newHistogramVec(r prometheus.Registerer, name, help string, bounds []float6
 	return v
 }
 
-// observe takes the value, with the trace that it belongs to if that is kept.
-func observe(ctx context.Context, o prometheus.Observer, value float64) {
-	observeIn(trace.SpanContextFromContext(ctx), o, value)
+const (
+	// An exemplar takes more memory than the span that it names: what took less than slow has one every exemplarEvery at most.
+	slow          = 0.1
+	exemplarEvery = 100 * time.Millisecond
+)
+
+// timing is a histogram of seconds whose values name the traces that they belong to, where those are kept.
+type timing struct {
+	histogram prometheus.Observer
+	// exemplar is when, in nanoseconds, it last named one.
+	exemplar atomic.Int64
 }
 
-func observeIn(sc trace.SpanContext, o prometheus.Observer, value float64) {
-	if sc.IsSampled() {
-		if e, ok := o.(prometheus.ExemplarObserver); ok {
-			e.ObserveWithExemplar(value, prometheus.Labels{"trace_id": sc.TraceID().String()})
-			return
-		}
+// observe takes the value, which belongs to the trace of ctx.
+func (t *timing) observe(ctx context.Context, seconds float64) {
+	t.observeIn(trace.SpanContextFromContext(ctx), seconds)
+}
+
+func (t *timing) observeIn(sc trace.SpanContext, seconds float64) {
+	h, able := t.histogram.(prometheus.ExemplarObserver)
+	if able && sc.IsSampled() && t.isDue(seconds) {
+		h.ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": sc.TraceID().String()})
+		return
 	}
-	o.Observe(value)
+	t.histogram.Observe(seconds)
 }
 
-// outcomes are a histogram's children for what succeeded and what failed.
-type outcomes struct{ ok, failed prometheus.Observer }
+func (t *timing) isDue(seconds float64) bool {
+	now, last := time.Now().UnixNano(), t.exemplar.Load()
+	if seconds < slow && now-last < int64(exemplarEvery) {
+		return false
+	}
+	return t.exemplar.CompareAndSwap(last, now) || seconds >= slow
+}
+
+// outcomes are a histogram's series of what succeeded and of what failed.
+type outcomes struct{ ok, failed *timing }
 
 func outcomesOf(v prometheus.ObserverVec) outcomes {
-	return outcomes{ok: v.WithLabelValues(outcomeOK), failed: v.WithLabelValues(outcomeFailed)}
+	return outcomes{ok: &timing{histogram: v.WithLabelValues(outcomeOK)}, failed: &timing{histogram: v.WithLabelValues(outcomeFailed)}}
 }
 
-func (o outcomes) of(err error) prometheus.Observer {
+func (o outcomes) of(err error) *timing {
 	if err != nil {
 		return o.failed
 	}
@@ -143,7 +163,7 @@ type requestKey struct {
 
 type requestSeries struct {
 	count    prometheus.Counter
-	duration prometheus.Observer
+	duration *timing
 }
 
 func newRequestMetrics(r prometheus.Registerer) *requestMetrics {
@@ -187,7 +207,7 @@ func (m *requestMetrics) end(ctx context.Context, o rest.Observation) {
 	m.inFlight.Dec()
 	s := m.of(requestKey{methodLabel(o.Method), routeLabel(o.Route), o.Status})
 	s.count.Inc()
-	observe(ctx, s.duration, o.Took.Seconds())
+	s.duration.observe(ctx, o.Took.Seconds())
 }
 
 func (m *requestMetrics) of(k requestKey) requestSeries {
@@ -197,7 +217,10 @@ func (m *requestMetrics) of(k requestKey) requestSeries {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	code := strconv.Itoa(k.status)
-	s := requestSeries{count: m.count.WithLabelValues(k.method, k.route, code), duration: m.duration.WithLabelValues(k.method, k.route, code)}
+	s := requestSeries{
+		count:    m.count.WithLabelValues(k.method, k.route, code),
+		duration: &timing{histogram: m.duration.WithLabelValues(k.method, k.route, code)},
+	}
 	more := maps.Clone(*m.series.Load())
 	more[k] = s
 	m.series.Store(&more)
@@ -240,7 +263,7 @@ func newPublishMetrics(r prometheus.Registerer) *publishMetrics {
 
 // published takes the outcome of one request's publication.
 func (m *publishMetrics) published(ctx context.Context, events int, receipt application.Receipt, took time.Duration, err error) {
-	observe(ctx, m.duration.of(err), took.Seconds())
+	m.duration.of(err).observe(ctx, took.Seconds())
 	acknowledged := events
 	if err != nil {
 		each := application.EachError(err, events)
@@ -259,7 +282,7 @@ func (m *publishMetrics) published(ctx context.Context, events int, receipt appl
 
 func (m *publishMetrics) called(p broker.Publication) {
 	m.batch.Observe(float64(p.Events))
-	m.call.of(p.Err).Observe(p.Took.Seconds())
+	m.call.of(p.Err).histogram.Observe(p.Took.Seconds())
 }
 
 // Values of the label query.
@@ -273,7 +296,7 @@ type storeMetrics struct {
 	record      outcomes
 	batch       prometheus.Observer
 	event, list outcomes
-	latency     prometheus.Observer
+	latency     *timing
 }
 
 func newStoreMetrics(r prometheus.Registerer) *storeMetrics {
@@ -285,14 +308,14 @@ func newStoreMetrics(r prometheus.Registerer) *storeMetrics {
 		batch: newHistogramVec(r, "store_record_events", "Events in one transaction of the store.", batchBounds).WithLabelValues(),
 		event: outcomesOf(query.MustCurryWith(prometheus.Labels{labelQuery: queryEvent})),
 		list:  outcomesOf(query.MustCurryWith(prometheus.Labels{labelQuery: queryList})),
-		latency: newHistogramVec(r, "event_latency_seconds",
-			"From when the log took an event to when the store had it, of events that came since the start.", latencyBounds).WithLabelValues(),
+		latency: &timing{histogram: newHistogramVec(r, "event_latency_seconds",
+			"From when the log took an event to when the store had it, of events that came since the start.", latencyBounds).WithLabelValues()},
 	}
 }
 
 // recorded takes the outcome of a transaction of the store.
 func (m *metrics) recorded(ctx context.Context, b application.Batch, took time.Duration, err error) {
-	observe(ctx, m.store.record.of(err), took.Seconds())
+	m.store.record.of(err).observe(ctx, took.Seconds())
 	m.store.batch.Observe(float64(len(b.Entries)))
 	if err != nil {
 		return
@@ -307,10 +330,10 @@ func (m *metrics) recorded(ctx context.Context, b application.Batch, took time.D
 		}
 		latency := max(0, now.Sub(e.Accepted).Seconds())
 		if traced && e.Position == position {
-			observeIn(kept, m.store.latency, latency)
+			m.store.latency.observeIn(kept, latency)
 			continue
 		}
-		m.store.latency.Observe(latency)
+		m.store.latency.histogram.Observe(latency)
 	}
 }
 

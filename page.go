@@ -22,6 +22,8 @@ This page is made from the code.
 `
 
 const pageTail = `
+Traces are set by OpenTelemetry's own variables: [observability.md](observability.md) lists them.
+
 ## Parameters of Kafka URLs
 
 Both ` + "`kafka://`" + ` and ` + "`confluent://`" + ` take a list of brokers, ` + "`host:port,host:port`" + `, and these parameters, such as in

@@ -152,7 +152,7 @@ func (r *observedReader) Event(ctx context.Context, id domain.UUID) ([]byte, err
 	event, err := r.Reader.Event(ctx, id)
 	endSpan(span, failure(err))
 	if m := r.telemetry.metrics; m != nil {
-		observe(ctx, m.store.event.of(failure(err)), time.Since(start).Seconds())
+		m.store.event.of(failure(err)).observe(ctx, time.Since(start).Seconds())
 	}
 	return event, err
 }
@@ -179,7 +179,7 @@ func (r *observedReader) Query(ctx context.Context, q application.Query, yield f
 	}
 	endSpan(span, failed)
 	if m := r.telemetry.metrics; m != nil {
-		observe(ctx, m.store.list.of(failed), first.Seconds())
+		m.store.list.of(failed).observe(ctx, first.Seconds())
 	}
 	return next, err
 }

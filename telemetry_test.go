@@ -2,8 +2,10 @@ package netstreamflow
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,5 +49,74 @@ func TestMetricsCostNoMemory(t *testing.T) {
 		if allocations := testing.AllocsPerRun(1000, do); allocations > 0 {
 			t.Errorf("a %s takes memory %v times", what, allocations)
 		}
+	}
+}
+
+// TestTrail has a store that follows a partition, and one that stands still.
+func TestTrail(t *testing.T) {
+	start := time.Now()
+	at := func(second int) time.Time { return start.Add(time.Duration(second) * time.Second) }
+	var follows trail
+	for second := range 1000 { // ten records a second, the store ten seconds behind
+		position := max(0, int64(second-10)*10)
+		follows = follows.follow(mark{at: at(second), next: int64(second) * 10}, position)
+		if len(follows) > 12 || second > 10 && !follows[0].at.Equal(at(second-10)) {
+			t.Fatalf("second %d: %d marks, the first at second %v", second, len(follows), follows[0].at.Sub(start))
+		}
+	}
+	var stands trail
+	for second := range 10_000 {
+		stands = stands.follow(mark{at: at(second), next: int64(second) * 10}, 5)
+		again := stands.follow(mark{at: at(second), next: int64(second) * 10}, 5)
+		if len(stands) > maxMarks || len(again) != len(stands) || !stands[0].at.Equal(start) {
+			t.Fatalf("second %d: %d marks, the first at %v", second, len(stands), stands[0].at.Sub(start))
+		}
+	}
+	// It is found to have gone on, to within what the marks are apart.
+	stands = stands.follow(mark{at: at(10_000), next: 100_000}, 50_000)
+	if since := stands[0].at.Sub(start); since > 5000*time.Second || since < 4000*time.Second {
+		t.Errorf("what it wants came after %v, want about 5000 s", since)
+	}
+	// And to have caught up: from the next scrape on it is followed closely again.
+	stands = stands.follow(mark{at: at(10_001), next: 100_000}, 100_000)
+	if stands = stands.follow(mark{at: at(11_000), next: 100_000}, 100_000); len(stands) != 1 || !stands[0].at.Equal(at(11_000)) {
+		t.Errorf("%v", stands)
+	}
+}
+
+func TestTracingSettings(t *testing.T) {
+	for name, tt := range map[string]struct {
+		environ map[string]string
+		on      bool
+		fault   string
+	}{
+		"nothing":     {nil, false, ""},
+		"disabled":    {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"}, false, ""},
+		"none":        {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"}, false, ""},
+		"by endpoint": {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:1/v1/traces"}, true, ""},
+		"console":     {map[string]string{"OTEL_TRACES_EXPORTER": "console"}, true, ""},
+		"exporter":    {map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"}, false, `OTEL_TRACES_EXPORTER "zipkin" must be`},
+		"protocol":    {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, false, `OTEL_EXPORTER_OTLP_PROTOCOL "http/json" must be`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for variable, value := range tt.environ {
+				t.Setenv(variable, value)
+			}
+			telemetry, cleanup, err := provideTelemetry(t.Context(), valid{DefaultConfig()}, slog.New(slog.DiscardHandler))
+			if tt.fault != "" {
+				var fault *SettingError
+				if err == nil || !strings.Contains(err.Error(), tt.fault) || !errors.As(err, &fault) {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cleanup()
+			if got := telemetry.spans != nil; got != tt.on {
+				t.Errorf("spans are made: %t", got)
+			}
+		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 	"github.com/netstreamflow/netstreamflow/ports/rest"
@@ -47,19 +48,26 @@ type tracing struct {
 	tracer     trace.Tracer
 	propagator propagation.TraceContext
 
-	// topic and store name spans' destination; messaging, group and database are attributes.
-	topic     string
-	messaging []attribute.KeyValue
-	group     attribute.KeyValue
-	database  attribute.KeyValue
+	topic string
+	// sending, receiving, processing, recording and querying are what all spans of a kind have.
+	sending, receiving, processing, recording, querying []trace.SpanStartOption
 }
 
 func newTracing(cfg valid, tracer trace.Tracer) *tracing {
+	all := func(kind trace.SpanKind, attributes ...attribute.KeyValue) []trace.SpanStartOption {
+		return []trace.SpanStartOption{trace.WithSpanKind(kind), trace.WithAttributes(attributes...)}
+	}
+	system, topic, group := messagingSystem(cfg.Broker), semconv.MessagingDestinationName(cfg.Topic), semconv.MessagingConsumerGroupName(cfg.Group)
+	database := databaseSystem(cfg.Store)
 	return &tracing{
 		tracer: tracer, topic: cfg.Topic,
-		messaging: []attribute.KeyValue{messagingSystem(cfg.Broker), semconv.MessagingDestinationName(cfg.Topic)},
-		group:     semconv.MessagingConsumerGroupName(cfg.Group),
-		database:  databaseSystem(cfg.Store),
+		sending: all(trace.SpanKindProducer, system, topic, semconv.MessagingOperationName("send"), semconv.MessagingOperationTypeSend),
+		receiving: all(trace.SpanKindConsumer, system, topic, group,
+			semconv.MessagingOperationName("receive"), semconv.MessagingOperationTypeReceive),
+		processing: all(trace.SpanKindConsumer, system, topic, group,
+			semconv.MessagingOperationName("process"), semconv.MessagingOperationTypeProcess),
+		recording: all(trace.SpanKindClient, database, semconv.DBOperationName("record")),
+		querying:  all(trace.SpanKindClient, database, semconv.DBOperationName("query")),
 	}
 }
 
@@ -131,6 +139,7 @@ func (t *tracing) answered(ctx context.Context, o rest.Observation) {
 	}
 	span.SetAttributes(semconv.HTTPResponseStatusCode(o.Status))
 	if o.Status >= http.StatusInternalServerError {
+		span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(o.Status)))
 		span.SetStatus(codes.Error, http.StatusText(o.Status))
 	}
 	span.End()
@@ -141,15 +150,13 @@ func (t *tracing) send(ctx context.Context, events []domain.Event) (context.Cont
 	if t.tracer == nil {
 		return ctx, nil
 	}
-	ctx, span := t.tracer.Start(ctx, "send "+t.topic, trace.WithSpanKind(trace.SpanKindProducer))
+	ctx, span := t.tracer.Start(ctx, "send "+t.topic, t.sending...)
 	if span.IsRecording() {
-		span.SetAttributes(t.messaging...)
-		span.SetAttributes(semconv.MessagingOperationName("send"), semconv.MessagingOperationTypeSend)
+		what := semconv.MessagingBatchMessageCount(len(events))
 		if len(events) == 1 {
-			span.SetAttributes(semconv.MessagingMessageID(events[0].ID().String()))
-		} else {
-			span.SetAttributes(semconv.MessagingBatchMessageCount(len(events)))
+			what = semconv.MessagingMessageID(events[0].ID().String())
 		}
+		span.SetAttributes(what)
 	}
 	return ctx, span
 }
@@ -192,9 +199,8 @@ func (t *tracing) batch(ctx context.Context, msgs []*message.Message) (context.C
 	if len(byParent) == 0 {
 		return ctx, func(bool) {}
 	}
-	ctx, batch := t.tracer.Start(ctx, "receive "+t.topic, trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer),
-		trace.WithAttributes(t.messaging...), trace.WithAttributes(t.group, semconv.MessagingOperationName("receive"),
-			semconv.MessagingOperationTypeReceive, semconv.MessagingBatchMessageCount(len(msgs))))
+	ctx, batch := t.tracer.Start(ctx, "receive "+t.topic, append(slices.Clip(t.receiving), trace.WithNewRoot(),
+		trace.WithAttributes(semconv.MessagingBatchMessageCount(len(msgs))))...)
 	all := make([]traced, 0, len(byParent))
 	for _, parent := range slices.Sorted(maps.Keys(byParent)) {
 		if one, kept := t.process(ctx, batch.SpanContext(), byParent[parent]); kept {
@@ -237,19 +243,17 @@ func (t *tracing) process(ctx context.Context, batch trace.SpanContext, msgs []*
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		return traced{}, false // some producer's header that is none
 	}
-	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer)}
+	options := slices.Clip(t.processing)
 	if batch.IsSampled() {
 		options = append(options, trace.WithLinks(trace.Link{SpanContext: batch}))
 	}
 	ctx, span := t.tracer.Start(ctx, "process "+t.topic, options...)
 	if span.IsRecording() {
-		span.SetAttributes(t.messaging...)
-		span.SetAttributes(t.group, semconv.MessagingOperationName("process"), semconv.MessagingOperationTypeProcess)
 		if len(msgs) > 1 {
 			span.SetAttributes(semconv.MessagingBatchMessageCount(len(msgs)))
 		} else {
-			span.SetAttributes(semconv.MessagingMessageID(msgs[0].UUID),
-				semconv.MessagingDestinationPartitionID(strconv.Itoa(int(origin.Partition))), semconv.MessagingKafkaOffset(int(origin.Offset)))
+			span.SetAttributes(semconv.MessagingMessageID(msgs[0].UUID), semconv.MessagingKafkaOffset(int(origin.Offset)),
+				semconv.MessagingDestinationPartitionID(strconv.Itoa(int(origin.Partition))))
 		}
 	}
 	return traced{ctx: ctx, span: span, first: origin.Position}, span.IsRecording()
@@ -261,10 +265,10 @@ func (t *tracing) record(ctx context.Context, events int) []trace.Span {
 	if len(all) == 0 {
 		return nil
 	}
+	size := trace.WithAttributes(semconv.DBOperationBatchSize(events))
 	spans := make([]trace.Span, len(all))
 	for i, one := range all {
-		_, spans[i] = t.tracer.Start(one.ctx, "store", trace.WithSpanKind(trace.SpanKindClient),
-			trace.WithAttributes(t.database, semconv.DBOperationName("record"), semconv.DBOperationBatchSize(events)))
+		_, spans[i] = t.tracer.Start(one.ctx, "store", append(slices.Clip(t.recording), size)...)
 	}
 	return spans
 }
@@ -283,8 +287,7 @@ func (t *tracing) query(ctx context.Context, what string) (context.Context, trac
 	if t.tracer == nil {
 		return ctx, nil
 	}
-	return t.tracer.Start(ctx, "query "+what, trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(t.database, semconv.DBOperationName("query")))
+	return t.tracer.Start(ctx, "query "+what, t.querying...)
 }
 
 // endSpan ends the span, if there is one.
@@ -293,6 +296,7 @@ func endSpan(span trace.Span, err error) {
 		return
 	}
 	if err != nil {
+		span.SetAttributes(semconv.ErrorTypeKey.String(broker.Reason(err)))
 		span.SetStatus(codes.Error, err.Error())
 	}
 	span.End()
