@@ -16,6 +16,8 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /out/netstreamflow /netstreamflow
 # A new volume takes the owner of the folder it is mounted on.
 COPY --from=build --chown=65532:65532 /out/data /data
+# Other machines may reach a container. It starts only when told who may call (NETSTREAMFLOW_AUTH), or that everybody may
+# (NETSTREAMFLOW_INSECURE_NO_AUTH=true).
 ENV NETSTREAMFLOW_LISTEN=0.0.0.0:5000 \
     NETSTREAMFLOW_DATA_DIR=/data \
     NETSTREAMFLOW_LOG_FORMAT=json

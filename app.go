@@ -2,6 +2,7 @@ package netstreamflow
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,7 @@ type App struct {
 	cfg       Config
 	logger    *slog.Logger
 	handler   http.Handler
+	tls       *tls.Config
 	log       *broker.Log
 	spool     *broker.Spool
 	consumers consumers
@@ -37,13 +39,14 @@ type App struct {
 
 	listening chan struct{}
 	addr      net.Addr
+	addrTLS   net.Addr
 }
 
-func newApp(cfg valid, logger *slog.Logger, handler http.Handler, log *broker.Log, spool *broker.Spool, c consumers, h *health,
+func newApp(cfg valid, logger *slog.Logger, handler http.Handler, secure *tls.Config, log *broker.Log, spool *broker.Spool, c consumers, h *health,
 	r *retention, t *telemetry, admin *adminListener, i inspecting, b broker.Broker, s application.Store,
 ) *App {
 	return &App{
-		cfg: cfg.Config, logger: logger, handler: handler, log: log, spool: spool, consumers: c, health: h, retention: r,
+		cfg: cfg.Config, logger: logger, handler: handler, tls: secure, log: log, spool: spool, consumers: c, health: h, retention: r,
 		telemetry: t, admin: admin, letters: i.letters,
 		volatile: isVolatile(b) && s.Volatile(), awaitConsumer: isVolatile(b), listening: make(chan struct{}),
 	}
@@ -63,6 +66,9 @@ func (a *App) AdminAddr() net.Addr {
 	return a.admin.addr
 }
 
+// AddrTLS is the address of the HTTPS listener, once Listening is closed; nil where there is none.
+func (a *App) AddrTLS() net.Addr { return a.addrTLS }
+
 // Run serves until ctx ends, and then ends gracefully: it takes no new request, answers those in flight, has the consumer
 // stop at a clean place and everything published flushed. The error is nil after a graceful end; it says what failed, or
 // that the end took longer than the shutdown time-out and was cut off.
@@ -70,13 +76,14 @@ func (a *App) Run(ctx context.Context) error {
 	if a.volatile {
 		a.logger.WarnContext(ctx, "broker and store are in memory: nothing outlives this process")
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.Listen)
+	a.warnIfOpen(ctx)
+	plain, secure, err := a.listen(ctx)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+		return err
 	}
 	if a.admin != nil {
 		if err := a.admin.start(ctx); err != nil {
-			return errors.Join(err, listener.Close())
+			return errors.Join(err, closeAll(plain, secure))
 		}
 	}
 	// What is in hand ends by itself when asked to; only the shutdown time-out cuts it off.
@@ -103,11 +110,17 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}
 	server := rest.NewServer(a.handler, rest.Options{Logger: a.logger})
-	served := make(chan error, 1)
-	running.Go(func() { served <- server.Serve(listener) })
-	a.addr = listener.Addr()
+	server.TLSConfig = a.tls
+	served := make(chan error, 2)
+	running.Go(func() { served <- server.Serve(plain) })
+	if secure != nil {
+		running.Go(func() { served <- server.ServeTLS(secure, "", "") })
+	}
 	close(a.listening)
 	a.logger.InfoContext(ctx, "listening", "addr", a.addr.String(), "broker", redactURL(a.cfg.Broker), "store", redactURL(a.cfg.Store))
+	if secure != nil {
+		a.logger.InfoContext(ctx, "listening for TLS", "addr", a.addrTLS.String(), "tls", true)
+	}
 	select {
 	case <-ctx.Done():
 		err = nil
@@ -115,6 +128,41 @@ func (a *App) Run(ctx context.Context) error {
 		err = fmt.Errorf("serve HTTP: %w", err)
 	}
 	return errors.Join(err, a.drain(server, &running, cutOff))
+}
+
+// listen opens the listener for HTTP, and that for HTTPS if there is to be one.
+func (a *App) listen(ctx context.Context) (plain, secure net.Listener, err error) {
+	if plain, err = new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.Listen); err != nil {
+		return nil, nil, fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+	}
+	a.addr = plain.Addr()
+	if a.tls == nil {
+		return plain, nil, nil
+	}
+	address := a.cfg.listenTLS()
+	if secure, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("listen on %s: %w", address, err), plain.Close())
+	}
+	a.addrTLS = secure.Addr()
+	return plain, secure, nil
+}
+
+// closeAll closes what has been opened.
+func closeAll(listeners ...net.Listener) error {
+	var faults []error
+	for _, l := range listeners {
+		if l != nil {
+			faults = append(faults, l.Close())
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// warnIfOpen says so when everybody who reaches the service may use it, and not only this machine does.
+func (a *App) warnIfOpen(ctx context.Context) {
+	if a.cfg.isOpen() && (!isLoopback(a.cfg.Listen) || a.cfg.openTLS()) {
+		a.logger.WarnContext(ctx, "everybody who reaches this service may write and read everything: there is no authentication")
+	}
 }
 
 // drain ends everything in the order in which work flows: requests, what they published, the consumer.

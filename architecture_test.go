@@ -34,13 +34,23 @@ var layers = map[string]layer{
 	"application": {ours: []string{"domain"}},
 
 	"ports/rest": {
-		ours:      []string{"domain", "application"},
-		libraries: []string{"github.com/gorilla/mux", "github.com/swaggest/swgui", "github.com/goccy/go-yaml"},
+		ours: []string{"domain", "application"},
+		libraries: []string{
+			"github.com/gorilla/mux", "github.com/swaggest/swgui", "github.com/goccy/go-yaml",
+			"github.com/rs/cors", "golang.org/x/time/rate", "github.com/hashicorp/golang-lru/v2",
+		},
 	},
 	"ports/admin": {},
 	"ports/consumer": {
 		ours:      []string{"domain", "application"},
 		libraries: []string{watermill + "/message"},
+	},
+
+	"adapters/auth": {
+		ours: []string{"domain", "application"},
+		libraries: []string{
+			"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset", "github.com/hashicorp/golang-lru/v2", "github.com/goccy/go-yaml",
+		},
 	},
 
 	"adapters/broker":            brokerAdapter("github.com/failsafe-go/failsafe-go"),
@@ -58,7 +68,7 @@ var layers = map[string]layer{
 
 	".": {
 		ours: []string{
-			"domain", "application", "ports/rest", "ports/consumer", "ports/admin",
+			"domain", "application", "ports/rest", "ports/consumer", "ports/admin", "adapters/auth",
 			"adapters/broker", "adapters/broker/gochannel", "adapters/broker/kafka", "adapters/broker/confluent", "adapters/broker/sqlitelog",
 			"adapters/store", "adapters/store/memory", "adapters/store/sqlite", "adapters/store/postgres",
 		},
@@ -188,6 +198,8 @@ func TestLayersAreHeld(t *testing.T) {
 		{"ports/consumer/x.go", watermill + "/message", true},
 		{"ports/consumer/x.go", module + "/adapters/broker", false},
 		{"ports/consumer/x.go", sarama, false},
+		{"adapters/auth/x.go", "github.com/golang-jwt/jwt/v5", true},
+		{"adapters/auth/x.go", module + "/ports/rest", false},
 		{"adapters/broker/x.go", watermill + "/message", true},
 		{"adapters/broker/x.go", module + "/adapters/broker/kafka", false},
 		{"adapters/broker/x.go", sarama, false},

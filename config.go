@@ -46,6 +46,24 @@ type Config struct {
 	// and taken, the service goes on without. InsecureAdmin lets it be one that other machines may reach.
 	AdminListen   string
 	InsecureAdmin bool
+	// Auth is how callers show who they are: "none", "jwt", "api-key" or "jwt,api-key". InsecureNoAuth allows "none" on
+	// addresses that other machines can reach. AuthOwnUser has callers write and read only events of their own user.
+	Auth                        string
+	InsecureNoAuth, AuthOwnUser bool
+	// JWTIssuer and JWTAudience are those of the tokens that are taken. Their keys are those at JWTJWKSURL, in JWTKeyFile, or
+	// JWTSecret, and where none is given those that the issuer names. JWTLeeway is by how much clocks may differ.
+	JWTIssuer, JWTAudience            string
+	JWTJWKSURL, JWTKeyFile, JWTSecret string
+	JWTLeeway                         time.Duration
+	// APIKeys is the file with the hashes of API keys.
+	APIKeys string
+	// ListenTLS is the address for TLS; "" is DefaultListenTLS where there is a certificate: in TLSCert and TLSKey, or, for
+	// development, one that signs itself. TLSClientCA is the file of the CAs of clients, who then need a certificate.
+	ListenTLS                    string
+	TLSCert, TLSKey, TLSClientCA string
+	TLSSelfSigned                bool
+	// CORSOrigin lists origins of pages that may call, with commas between them, or is "*" for all.
+	CORSOrigin string
 	// LogLevel and LogFormat ("text" or "json") shape the log.
 	LogLevel  slog.Level
 	LogFormat string
@@ -85,6 +103,8 @@ func DefaultConfig() Config {
 		SpoolBytes:      1 << 30,
 		MaxBody:         1 << 20,
 		AdminListen:     "127.0.0.1:5001",
+		Auth:            authNone,
+		JWTLeeway:       time.Minute,
 		LogLevel:        slog.LevelInfo,
 		LogFormat:       defaultLogFormat(),
 		ShutdownTimeout: 30 * time.Second,
@@ -124,7 +144,10 @@ func (c Config) Validate() error {
 	if err := c.checkAdmin(); err != nil {
 		return err
 	}
-	return c.checkSpool()
+	if err := c.checkSpool(); err != nil {
+		return err
+	}
+	return c.checkSecurity()
 }
 
 // checkAdmin refuses an admin listener that others may reach, unless that is what the operator wants.
@@ -158,7 +181,7 @@ func (c *Config) setting(name string) *setting {
 
 // settings lists every setting with its rules. Each is bound to c.
 func (c *Config) settings() []*setting {
-	return []*setting{
+	all := []*setting{
 		{name: "listen", usage: "HTTP `address`; port 0 picks a free port", value: text(&c.Listen, checkAddress)},
 		{name: "broker", usage: "broker `URL`: memory:, sqlite-log:, kafka://host:port,… or confluent://host:port,…", value: text(&c.Broker, checkURL), redact: redactURL},
 		{name: "broker-password", usage: "`password` of the user name in the broker URL", value: text(&c.BrokerPassword, nil), secret: true},
@@ -179,10 +202,13 @@ func (c *Config) settings() []*setting {
 		{name: "max-body", usage: "size of an event's body in `bytes`", value: integer(&c.MaxBody, 1024, maxBodyLimit)},
 		{name: "admin-listen", usage: "`address` for metrics, health and profiles; empty for none, port 0 picks a free port", value: text(&c.AdminListen, orEmpty(checkAddress))},
 		{name: "insecure-admin", usage: "let admin-listen be an address that other machines may reach", value: boolean(&c.InsecureAdmin)},
+	}
+	all = append(all, c.securitySettings()...)
+	return append(all, []*setting{
 		{name: "log-level", usage: "least `level` that is logged: debug, info, warn or error", value: level(&c.LogLevel)},
 		{name: "log-format", usage: "`format` of the log on standard error: text or json", value: choice(&c.LogFormat, formatText, formatJSON)},
 		{name: "shutdown-timeout", usage: "how `long` a graceful end may take", value: duration(&c.ShutdownTimeout, time.Second, time.Hour)},
-	}
+	}...)
 }
 
 func checkAddress(s string) error {

@@ -121,6 +121,15 @@ func TestComposeSettingsAreUnderstood(t *testing.T) {
 // understood returns what the program makes of the variables of a container.
 func understood(t *testing.T, environment map[string]string) netstreamflow.Config {
 	t.Helper()
+	config, err := configOf(t, environment)
+	if err != nil {
+		t.Error(err)
+	}
+	return config
+}
+
+func configOf(t *testing.T, environment map[string]string) (netstreamflow.Config, error) {
+	t.Helper()
 	var environ []string
 	for name, value := range environment {
 		if !strings.HasPrefix(name, "NETSTREAMFLOW_") && !strings.HasPrefix(name, "OTEL_") {
@@ -130,12 +139,9 @@ func understood(t *testing.T, environment map[string]string) netstreamflow.Confi
 	}
 	config := netstreamflow.DefaultConfig()
 	if err := config.Load(pflag.NewFlagSet("serve", pflag.ContinueOnError), environ); err != nil {
-		t.Error(err)
+		return config, err
 	}
-	if err := config.Validate(); err != nil {
-		t.Error(err)
-	}
-	return config
+	return config, config.Validate()
 }
 
 // TestComposeFindsItsFiles looks for what is mounted, and for where Prometheus looks for the service.
@@ -195,6 +201,11 @@ func testDockerfile(t *testing.T, final []instruction) {
 		name, value, _ := strings.Cut(assignment, "=")
 		environment[name] = value
 	}
+	// Who starts the image decides who may call.
+	if config, err := configOf(t, environment); err == nil || !strings.Contains(err.Error(), "--insecure-no-auth") {
+		t.Errorf("the image starts with authentication %q for everybody: %v", config.Auth, err)
+	}
+	environment["NETSTREAMFLOW_INSECURE_NO_AUTH"] = "true"
 	if config := understood(t, environment); config.Listen != "0.0.0.0:5000" {
 		t.Errorf("the container listens on %s, want 0.0.0.0:5000", config.Listen)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/netstreamflow/netstreamflow/adapters/auth"
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/ports/consumer"
@@ -27,10 +28,14 @@ type health struct {
 	log           *broker.Log
 	spool         *broker.Spool
 	consumer      *consumer.Consumer
-	draining      atomic.Bool
+	// keys are those of tokens that come from the network, nil where they do not.
+	keys     *auth.RemoteKeys
+	draining atomic.Bool
 }
 
-func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s application.Store, c consumers, logger *slog.Logger) *health {
+func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s application.Store, c consumers, a *auth.Authenticator,
+	logger *slog.Logger,
+) *health {
 	h := &health{
 		log:      l,
 		spool:    spool,
@@ -41,6 +46,9 @@ func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s applicatio
 	if p, ok := b.(broker.Pinger); ok {
 		h.broker.ping = p.Ping
 	}
+	if a != nil && a.Tokens != nil {
+		h.keys = a.Tokens.Remote()
+	}
 	return h
 }
 
@@ -50,6 +58,9 @@ func (h *health) ready(ctx context.Context) []rest.Part {
 	parts := []rest.Part{h.publishing(h.broker.part(ctx)), h.store.part(ctx), {Name: "consumer", Up: up, Detail: detail}}
 	if h.spool != nil {
 		parts = append(parts, spoolPart(h.spool.Status(ctx)))
+	}
+	if h.keys != nil {
+		parts = append(parts, keysPart(h.keys.Status()))
 	}
 	if h.draining.Load() {
 		parts = append(parts, rest.Part{Name: "service", Detail: "is shutting down"})
@@ -89,6 +100,18 @@ func spoolPart(s broker.SpoolStatus) rest.Part {
 		p.Detail = fmt.Sprintf("%d events (%s of %s) wait for the broker", s.Events, size(s.Bytes), size(s.Limit))
 	default:
 		p.Detail = "nothing waits for the broker"
+	}
+	return p
+}
+
+// keysPart says whether tokens can be verified: with keys, also with old ones while the issuer is away.
+func keysPart(s auth.KeyStatus) rest.Part {
+	p := rest.Part{Name: "auth keys", Up: s.Keys > 0}
+	switch {
+	case !p.Up:
+		p.Detail = "have not been fetched"
+	case s.Err != nil:
+		p.Detail = "are those of " + s.Fetched.UTC().Format(time.RFC3339) + ": since then they could not be fetched"
 	}
 	return p
 }

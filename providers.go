@@ -11,6 +11,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/netstreamflow/netstreamflow/adapters/auth"
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/application"
@@ -142,11 +143,12 @@ func providePublish(log application.Log, cfg valid) *application.Publish {
 
 func provideHandler(
 	cfg valid, p *application.Publish, f *application.Find, l *application.Letters, i *application.Inspect, h *health, t *telemetry,
-	logger *slog.Logger,
+	a *auth.Authenticator, logger *slog.Logger,
 ) (http.Handler, error) {
 	return rest.NewHandler(rest.Options{
 		Publish: p, Find: f, Letters: l, Inspect: i, Live: h.live, Ready: h.ready, MaxBody: cfg.MaxBody, Version: Version(),
 		Logger: logger, Observer: t,
+		Authenticate: authenticate(a), OwnUser: cfg.AuthOwnUser, Origins: cfg.origins(), HSTS: cfg.TLSCert != "",
 	})
 }
 

@@ -31,6 +31,8 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		provideInspecting,
 		provideLetters,
 		provideInspect,
+		provideAuthenticator,
+		provideTLS,
 		provideHandler,
 		provideFind,
 		provideRecord,

@@ -100,9 +100,33 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	netstreamflowHealth := newHealth(broker, log, spool, store, netstreamflowConsumers, logger)
-	handler, err := provideHandler(netstreamflowValid, publish, find, letters, inspect, netstreamflowHealth, netstreamflowTelemetry, logger)
+	authenticator, cleanup8, err := provideAuthenticator(netstreamflowValid, logger)
 	if err != nil {
+		cleanup7()
+		cleanup6()
+		cleanup5()
+		cleanup4()
+		cleanup3()
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
+	netstreamflowHealth := newHealth(broker, log, spool, store, netstreamflowConsumers, authenticator, logger)
+	handler, err := provideHandler(netstreamflowValid, publish, find, letters, inspect, netstreamflowHealth, netstreamflowTelemetry, authenticator, logger)
+	if err != nil {
+		cleanup8()
+		cleanup7()
+		cleanup6()
+		cleanup5()
+		cleanup4()
+		cleanup3()
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
+	config, err := provideTLS(netstreamflowValid, logger)
+	if err != nil {
+		cleanup8()
 		cleanup7()
 		cleanup6()
 		cleanup5()
@@ -114,6 +138,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	netstreamflowRetention, err := newRetention(netstreamflowValid, broker, store, netstreamflowInspecting, logger)
 	if err != nil {
+		cleanup8()
 		cleanup7()
 		cleanup6()
 		cleanup5()
@@ -125,8 +150,9 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	netstreamflowCollector := newCollector(netstreamflowValid, netstreamflowTelemetry, broker, log, spool, store, netstreamflowConsumers, netstreamflowInspecting, netstreamflowHealth)
 	netstreamflowAdminListener := newAdminListener(netstreamflowValid, netstreamflowTelemetry, netstreamflowCollector, handler, logger)
-	app := newApp(netstreamflowValid, logger, handler, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowRetention, netstreamflowTelemetry, netstreamflowAdminListener, netstreamflowInspecting, broker, store)
+	app := newApp(netstreamflowValid, logger, handler, config, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowRetention, netstreamflowTelemetry, netstreamflowAdminListener, netstreamflowInspecting, broker, store)
 	return app, func() {
+		cleanup8()
 		cleanup7()
 		cleanup6()
 		cleanup5()

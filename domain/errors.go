@@ -17,6 +17,12 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrUnavailable says that the broker or the store did not do its part in time: trying again later may help.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrUnauthenticated says that nothing tells who calls: neither a token nor a key was sent.
+	ErrUnauthenticated = errors.New("unauthenticated")
+	// ErrBadCredentials says that the token or the key that was sent proves nothing: trying again with it does not help.
+	ErrBadCredentials = errors.New("bad credentials")
+	// ErrForbidden says that it is known who calls, and that this caller may not do it.
+	ErrForbidden = errors.New("forbidden")
 )
 
 // Violation is one fault of an input.

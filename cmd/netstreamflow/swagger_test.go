@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,44 +33,65 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// TestSwaggerInABrowser opens the page, tries POST /api/events on it, and looks at what the page asked of whom.
-func TestSwaggerInABrowser(t *testing.T) {
-	ctx := browser(t)
-	s := serve(t)
-	s.awaitReady()
+// watchPage collects what goes wrong on the page, and what it asks of others than the service.
+func watchPage(ctx context.Context, s *service) (faults func() []string) {
 	var mu sync.Mutex
-	var faults []string
+	var all []string
 	chromedp.ListenTarget(ctx, func(event any) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch e := event.(type) {
 		case *network.EventRequestWillBeSent:
 			if url := e.Request.URL; !strings.HasPrefix(url, "http://"+s.addr+"/") && !strings.HasPrefix(url, "data:") && !strings.HasPrefix(url, "blob:") {
-				faults = append(faults, "asked elsewhere: "+url)
+				all = append(all, "asked elsewhere: "+url)
 			}
 		case *runtime.EventExceptionThrown:
-			faults = append(faults, "exception: "+e.ExceptionDetails.Error())
+			all = append(all, "exception: "+e.ExceptionDetails.Error())
 		case *runtime.EventConsoleAPICalled:
 			if e.Type == runtime.APITypeError {
-				faults = append(faults, "console error: "+string(e.Args[0].Value))
+				all = append(all, "console error: "+string(e.Args[0].Value))
 			}
 		}
 	})
-	const statusCell = `//table[contains(@class,"live-responses-table")]/tbody//td[contains(@class,"response-col_status")]`
-	const post = `//div[contains(@class,"opblock-post")][.//span[@data-path="/api/events"]]`
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
+}
+
+// Where things are on the page.
+const (
+	postBlock  = `//div[contains(@class,"opblock-post")][.//span[@data-path="/api/events"]]`
+	statusCell = postBlock + `//table[contains(@class,"live-responses-table")]/tbody//td[contains(@class,"response-col_status")]`
+)
+
+// tryPost sends the example of POST /api/events from the page, and puts the status that it shows into status.
+func tryPost(status *string) chromedp.Tasks {
+	return chromedp.Tasks{
+		chromedp.Click(postBlock + `//button[contains(@class,"opblock-summary-control")]`),
+		chromedp.WaitVisible(postBlock + `//button[contains(@class,"try-out__btn")]`),
+		chromedp.Click(postBlock + `//button[contains(@class,"try-out__btn")]`),
+		chromedp.WaitVisible(postBlock + `//button[contains(@class,"execute")]`),
+		chromedp.Click(postBlock + `//button[contains(@class,"execute")]`),
+		chromedp.WaitVisible(statusCell),
+		chromedp.Text(statusCell, status),
+	}
+}
+
+// TestSwaggerInABrowser opens the page, tries POST /api/events on it, and looks at what the page asked of whom.
+func TestSwaggerInABrowser(t *testing.T) {
+	ctx := browser(t)
+	s := serve(t)
+	s.awaitReady()
+	faults := watchPage(ctx, s)
 	var title, status string
 	var picture []byte
 	err := chromedp.Run(ctx,
 		chromedp.Navigate("http://"+s.addr+"/swagger"),
-		chromedp.WaitVisible(post),
+		chromedp.WaitVisible(postBlock),
 		chromedp.Text(".info .title", &title, chromedp.ByQuery),
-		chromedp.Click(post+`//button[contains(@class,"opblock-summary-control")]`),
-		chromedp.WaitVisible(post+`//button[contains(@class,"try-out__btn")]`),
-		chromedp.Click(post+`//button[contains(@class,"try-out__btn")]`),
-		chromedp.WaitVisible(post+`//button[contains(@class,"execute")]`),
-		chromedp.Click(post+`//button[contains(@class,"execute")]`),
-		chromedp.WaitVisible(post+statusCell),
-		chromedp.Text(post+statusCell, &status),
+		tryPost(&status),
 		chromedp.CaptureScreenshot(&picture),
 	)
 	if err != nil {
@@ -83,9 +106,41 @@ func TestSwaggerInABrowser(t *testing.T) {
 		t.Errorf("title %q, status %q", title, status)
 	}
 	eventually(t, "the event posted from the page", func() bool { return s.list("/api/events").Count == 1 })
-	mu.Lock()
-	defer mu.Unlock()
-	for _, f := range faults {
+	for _, f := range faults() {
+		t.Error(f)
+	}
+}
+
+// TestSwaggerAuthorises gives the page an API key, with which it then posts.
+func TestSwaggerAuthorises(t *testing.T) {
+	ctx := browser(t)
+	key, entry := makeKey(t, "--name", "page", "--scopes", "events:write")
+	file := filepath.Join(t.TempDir(), "keys.yaml")
+	if err := os.WriteFile(file, []byte(entry), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, "--auth", "api-key", "--api-keys", file)
+	s.awaitReady()
+	faults := watchPage(ctx, s)
+	const field = `//div[contains(@class,"auth-container")][.//code[text()="apiKey"] or .//h4[contains(.,"apiKey")]]`
+	var status string
+	err := chromedp.Run(ctx,
+		chromedp.Navigate("http://"+s.addr+"/swagger"),
+		chromedp.WaitVisible(postBlock),
+		chromedp.Click(`//div[contains(@class,"auth-wrapper")]//button[contains(@class,"authorize")]`),
+		chromedp.WaitVisible(field+`//input`),
+		chromedp.SendKeys(field+`//input`, key),
+		chromedp.Click(field+`//button[contains(@class,"authorize")]`),
+		chromedp.Click(`//button[contains(@class,"btn-done")]`),
+		tryPost(&status),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(strings.TrimSpace(status), "202") {
+		t.Errorf("status %q", status)
+	}
+	for _, f := range faults() {
 		t.Error(f)
 	}
 }

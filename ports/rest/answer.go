@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // Header values that many answers share. Nothing may change them.
@@ -13,8 +14,12 @@ var (
 
 	noStore     = []string{"no-store"}
 	noSniff     = []string{"nosniff"}
-	varyAccept  = []string{"Accept"}
 	closeHeader = []string{"close"}
+
+	varyAccept   = []string{"Accept"}
+	varyEncoding = []string{"Accept-Encoding"}
+	noReferrer   = []string{"no-referrer"}
+	onlyTLS      = []string{"max-age=31536000"}
 
 	durabilitySpooled = []string{"spooled"}
 )
@@ -31,6 +36,14 @@ type answer struct {
 	route string
 	// principal is who calls.
 	principal Principal
+}
+
+// addVary keeps what was said before: the answer varies by the origin, too, where pages of other sites may call.
+func addVary(h http.Header, names []string) {
+	if said := h["Vary"]; said != nil {
+		names = []string{strings.Join(said, ", ") + ", " + names[0]}
+	}
+	h["Vary"] = names
 }
 
 func asAnswer(w http.ResponseWriter) *answer {

@@ -38,6 +38,7 @@ func (a *api) publishBatch(w *answer, r *http.Request) error {
 	if len(candidates) == 0 {
 		return faulty(invalid, fault{"", "", "holds no event: 1 to " + strconv.Itoa(a.MaxBatch) + " are allowed"})
 	}
+	a.refuseForeign(w, candidates)
 	// As for one event: it does not end with the client.
 	results, receipt := a.Publish.Many(context.WithoutCancel(r.Context()), candidates, key)
 	setDurability(w.Header(), receipt)
@@ -107,16 +108,22 @@ func (a *api) tooMany() *problem {
 // outcome sums up the results of a batch.
 type outcome struct {
 	accepted int
+	// foreign is how many are of users that the caller may not write for.
+	foreign int
 	// failure is one that is not the sender's.
 	failure error
 }
 
 func (a *api) outcome(results []application.Result) (o outcome) {
 	for _, result := range results {
-		switch {
-		case result.Err == nil:
+		if result.Err == nil {
 			o.accepted++
-		case o.failure == nil && problemOf(result.Err).status >= http.StatusInternalServerError:
+			continue
+		}
+		switch p := problemOf(result.Err); {
+		case p.kind == forbidden:
+			o.foreign++
+		case o.failure == nil && p.status >= http.StatusInternalServerError:
 			o.failure = result.Err
 		}
 	}
@@ -163,6 +170,9 @@ func batchProblem(o outcome, n int) *problem {
 	if o.failure != nil {
 		return newProblem(unavailable, fmt.Sprintf("none of the %d events was acknowledged by the broker in time: each may or "+
 			"may not be in the log, and sending it again with the same eventId or Idempotency-Key is safe", n))
+	}
+	if o.foreign == n {
+		return newProblem(forbidden, foreignUser)
 	}
 	return newProblem(noneValid, fmt.Sprintf("none of the %d events is valid; results tell why", n))
 }

@@ -32,10 +32,19 @@ var (
 // versionMark is the version in openapi.yaml, which that of the program takes the place of.
 const versionMark = "version: 0.0.0"
 
+// securityMark is what openapi.yaml says of security where there is none, which security takes the place of.
+const (
+	securityMark = "\nsecurity: []\n"
+	security     = "\nsecurity:\n  - token: []\n  - apiKey: []\n"
+)
+
 // pagePolicy lets the Swagger UI load itself and call this service, nothing else. The UI sets styles, and shows images
 // that are in its style sheet.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// nothingPolicy is for what is not a page.
+const nothingPolicy = "default-src 'none'; frame-ancestors 'none'"
 
 // document is something that does not change while the program runs.
 type document struct {
@@ -49,7 +58,7 @@ type document struct {
 
 func newDocument(contentType string, body []byte) *document {
 	sum := sha256.Sum256(body)
-	return &document{contentType: contentType, body: body, etag: base64.RawURLEncoding.EncodeToString(sum[:12])}
+	return &document{contentType: contentType, body: body, etag: base64.RawURLEncoding.EncodeToString(sum[:12]), policy: nothingPolicy}
 }
 
 // docs are the documents of the API, and what shows them.
@@ -58,9 +67,13 @@ type docs struct {
 	assets           map[string]*document
 }
 
-func newDocs(version string) (*docs, error) {
+// newDocs makes the documents; secured says that callers must show who they are.
+func newDocs(version string, secured bool) (*docs, error) {
 	quoted := strconv.QuoteToASCII(version)
 	text := bytes.Replace(openAPI, []byte(versionMark), []byte("version: "+quoted), 1)
+	if secured {
+		text = bytes.Replace(text, []byte(securityMark), []byte(security), 1)
+	}
 	asJSON, err := yaml.YAMLToJSON(text)
 	if err != nil {
 		return nil, fmt.Errorf("read the OpenAPI document: %w", err)
@@ -107,11 +120,11 @@ func swaggerAssets() (map[string]*document, error) {
 
 func (d *docs) resources() []*resource {
 	return []*resource{
-		{path: "/swagger", get: d.page.serve},
-		{path: "/swagger/", get: d.page.serve},
-		{path: "/swagger/{asset}", get: d.asset},
-		{path: "/openapi.json", get: d.json.serve},
-		{path: "/openapi.yaml", get: d.yaml.serve},
+		{path: "/swagger", get: d.page.serve, public: true},
+		{path: "/swagger/", get: d.page.serve, public: true},
+		{path: "/swagger/{asset}", get: d.asset, public: true},
+		{path: "/openapi.json", get: d.json.serve, public: true},
+		{path: "/openapi.yaml", get: d.yaml.serve, public: true},
 	}
 }
 
@@ -129,7 +142,7 @@ func (d *document) serve(w *answer, r *http.Request) error {
 	h := w.Header()
 	body, tag := d.body, `"`+d.etag+`"`
 	if d.packed != nil {
-		h["Vary"] = []string{"Accept-Encoding"}
+		addVary(h, varyEncoding)
 		if takesGzip(r) {
 			body, tag = d.packed, `"`+d.etag+`-gzip"`
 			h["Content-Encoding"] = []string{"gzip"}
@@ -137,9 +150,8 @@ func (d *document) serve(w *answer, r *http.Request) error {
 	}
 	h["Etag"] = []string{tag}
 	h["Cache-Control"] = []string{"no-cache"} // may be kept, must be asked for again
-	if d.policy != "" {
-		h["Content-Security-Policy"] = []string{d.policy}
-	}
+	h["Referrer-Policy"] = noReferrer
+	h["Content-Security-Policy"] = []string{d.policy}
 	if knows(r, tag) {
 		delete(h, "Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)

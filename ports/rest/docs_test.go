@@ -87,7 +87,7 @@ func TestSwaggerAssets(t *testing.T) {
 	for _, node := range model.Paths.PathItems.GetOrZero("/swagger/{asset}").Parameters[0].Schema.Schema().Enum {
 		documented = append(documented, node.Value)
 	}
-	docs, err := newDocs("x")
+	docs, err := newDocs("x", false)
 	require.NoError(t, err)
 	for name := range docs.assets {
 		served = append(served, name)

@@ -10,12 +10,15 @@ import (
 	"strings"
 
 	"github.com/gorilla/mux"
+	"github.com/rs/cors"
 )
 
 type api struct {
 	Options
 
-	router *mux.Router
+	router   *mux.Router
+	cors     *cors.Cors
+	failures *failures
 }
 
 // NewHandler returns the handler of the whole API. Serve it with [NewServer]: some of its timeouts are the server's.
@@ -27,8 +30,12 @@ func newAPI(o Options) (*api, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	a := &api{Options: o.withDefaults()}
-	docs, err := newDocs(a.Version)
+	a := &api{Options: o.withDefaults(), cors: newCORS(o.Origins)}
+	var err error
+	if a.failures, err = newFailures(); err != nil {
+		return nil, err
+	}
+	docs, err := newDocs(a.Version, a.Authenticate != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +64,8 @@ func (a *api) resources() []*resource {
 		{path: "/api/admin/dead-letters/{id}/requeue", post: a.requeueLetter, admin: true},
 		{path: "/api/admin/broker", get: a.topology, admin: true},
 		{path: "/api/admin/messages", get: a.messages, admin: true},
-		{path: "/health/live", get: a.health(a.Live)},
-		{path: "/health/ready", get: a.health(a.Ready)},
+		{path: "/health/live", get: a.health(a.Live), public: true},
+		{path: "/health/ready", get: a.health(a.Ready), public: true},
 	}
 }
 
@@ -70,8 +77,8 @@ type resource struct {
 	api               *api
 	path              string
 	get, post, delete handler
-	// admin is for callers with that scope.
-	admin bool
+	// public is for everybody, admin for callers with that scope; what is neither needs the scope of the method.
+	public, admin bool
 }
 
 // ServeHTTP dispatches by method. The router could do it too, but tells neither the methods that would have been right
@@ -83,6 +90,10 @@ func (s *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h == nil {
 		ans.Header()["Allow"] = []string{s.allow()}
 		s.api.fail(ans, r, newProblem(notAllowed, r.Method+" is not a method of this resource; see Allow"))
+		return
+	}
+	if err := s.authorise(ans, r); err != nil {
+		s.api.fail(ans, r, err)
 		return
 	}
 	if err := h(ans, r); err != nil {

@@ -46,6 +46,9 @@ func (a *api) event(w *answer, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := a.mayRead(w, event); err != nil {
+		return err
+	}
 	w.send(http.StatusOK, typeJSON, event)
 	return nil
 }
@@ -55,7 +58,10 @@ func (a *api) list(w *answer, r *http.Request, q application.Query, by string) e
 	if err := listParams(r.URL.RawQuery, &q, by == ""); err != nil {
 		return err
 	}
-	w.Header()["Vary"] = varyAccept
+	if err := a.ownQuery(w, &q); err != nil {
+		return err
+	}
+	addVary(w.Header(), varyAccept)
 	media, err := acceptable(r.Header["Accept"])
 	if err != nil {
 		return err

@@ -23,12 +23,19 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := ans.Header()
 	h["X-Content-Type-Options"] = noSniff
 	h["Cache-Control"] = noStore
+	if a.HSTS && r.TLS != nil {
+		h["Strict-Transport-Security"] = onlyTLS
+	}
 	if r.Body != nil && r.Body != http.NoBody {
 		// net/http reads what a handler left of the body: that must end too.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.BodyTimeout))
 	}
 	if ctx := r.Context(); a.Logger.Enabled(ctx, slog.LevelDebug) {
 		defer a.logRequest(ctx, time.Now(), ans, r)
+	}
+	if a.cors != nil {
+		a.cors.ServeHTTP(ans, normalised(r), a.router.ServeHTTP)
+		return
 	}
 	a.router.ServeHTTP(ans, normalised(r))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/application"
@@ -51,6 +52,17 @@ type Options struct {
 	Logger  *slog.Logger
 	// Observer is told of each request, nil: nobody is.
 	Observer Observer
+
+	// Authenticate tells who makes a request; its errors are [domain.ErrUnauthenticated], [domain.ErrBadCredentials] and
+	// [domain.ErrUnavailable]. nil lets everybody do everything.
+	Authenticate func(r *http.Request) (Principal, error)
+	// OwnUser has each caller without the scope admin write and read only events of its own user.
+	OwnUser bool
+	// Origins are those of pages of other sites that may call, such as "https://app.example.com", or "*" alone for all; none
+	// for none.
+	Origins []string
+	// HSTS tells browsers that come over TLS never to come without it again.
+	HSTS bool
 
 	// HeaderTimeout is how long a request's header may take to arrive.
 	HeaderTimeout time.Duration

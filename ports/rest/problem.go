@@ -26,9 +26,18 @@ const typePrefix = "urn:netstreamflow:problem:"
 // The kinds of problems. detail is shown where nothing better is known, forWrites instead of it where something was to be
 // published.
 var (
-	malformed  = &kind{status: 400, name: "malformed", title: "The input cannot be read"}
-	invalid    = &kind{status: 400, name: "invalid", title: "The input breaks a rule"}
-	noneValid  = &kind{status: 400, name: "none-valid", title: "No event of the batch is valid"}
+	malformed     = &kind{status: 400, name: "malformed", title: "The input cannot be read"}
+	invalid       = &kind{status: 400, name: "invalid", title: "The input breaks a rule"}
+	noneValid     = &kind{status: 400, name: "none-valid", title: "No event of the batch is valid"}
+	unknownCaller = &kind{
+		status: 401, name: "unauthenticated", title: "It is not known who calls", detail: "send a bearer token or an API key",
+	}
+	badCredentials = &kind{
+		status: 401, name: "bad-credentials", title: "The token or key is not valid", detail: "the token or key is not valid here, or not any more",
+	}
+	forbidden = &kind{
+		status: 403, name: "forbidden", title: "The caller may not do this", detail: "the caller may not do this",
+	}
 	notFound   = &kind{status: 404, name: "not-found", title: "Not found", detail: "no event with this id has been stored"}
 	notAllowed = &kind{status: 405, name: "method-not-allowed", title: "Method not allowed"}
 	notAccept  = &kind{status: 406, name: "not-acceptable", title: "No acceptable media type"}
@@ -37,6 +46,10 @@ var (
 	}
 	tooLarge = &kind{
 		status: 413, name: "too-large", title: "The input is too large", detail: "the event is larger than the broker takes",
+	}
+	lockedOut = &kind{
+		status: 429, name: "too-many-failures", title: "Too many tokens or keys were not valid",
+		detail: "too many tokens or keys from this address were not valid; wait as Retry-After says",
 	}
 	notSupported = &kind{status: 415, name: "unsupported-media-type", title: "The body's media type is not supported"}
 	internal     = &kind{
@@ -56,6 +69,10 @@ var (
 		forWrites: "the broker did not acknowledge in time: the event may or may not be in the log, and sending it again " +
 			"with the same eventId or Idempotency-Key is safe",
 	}
+	keysAway = &kind{
+		status: 503, name: "unavailable", title: "The service is not available",
+		detail: "the keys that tokens are verified with have not come yet; try again",
+	}
 	notUp = &kind{status: 503, name: "not-up", title: "A part of the service is not up"}
 )
 
@@ -67,6 +84,9 @@ var kinds = []struct {
 	{domain.ErrInvalid, invalid},
 	{domain.ErrTooLarge, tooLarge},
 	{domain.ErrNotFound, notFound},
+	{domain.ErrUnauthenticated, unknownCaller},
+	{domain.ErrBadCredentials, badCredentials},
+	{domain.ErrForbidden, forbidden},
 	{domain.ErrUnavailable, unavailable},
 	{context.DeadlineExceeded, unavailable},
 	{context.Canceled, unavailable},
@@ -139,7 +159,10 @@ func (a *api) fail(w *answer, r *http.Request, err error) {
 	if p.forWrites != "" && r.Method == http.MethodPost {
 		p = newProblem(p.kind, p.forWrites)
 	}
-	a.drain(r)
+	// Who has not shown who it is cannot make the service read what it sends.
+	if p.status != http.StatusUnauthorized && p.status != http.StatusTooManyRequests {
+		a.drain(r)
+	}
 	a.sendProblem(w, p, append(appendMembers([]byte{'{'}, p), '}'))
 }
 

@@ -27,6 +27,9 @@ func (a *api) publishOne(w *answer, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := a.mayWrite(w, draft.UserID); err != nil {
+		return err
+	}
 	// A client that goes away must not leave the event half-way to the log; the use case has a time-out of its own.
 	event, receipt, err := a.Publish.One(context.WithoutCancel(r.Context()), draft, key)
 	if err != nil {

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// maxStreams is how many requests one connection of HTTP/2 may have under way.
+const maxStreams = 128
+
 // NewServer returns a server for the handler that no slow client can hold up for ever. It uses the Logger and the
 // timeouts of o.
 //
@@ -19,6 +22,12 @@ func NewServer(h http.Handler, o Options) *http.Server {
 		WriteTimeout:      o.BatchTimeout + time.Minute,
 		IdleTimeout:       o.IdleTimeout,
 		MaxHeaderBytes:    defaultMaxHeader,
-		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams,
+			SendPingTimeout:      o.IdleTimeout / 4,
+			PingTimeout:          o.HeaderTimeout,
+			WriteByteTimeout:     o.ChunkTimeout,
+		},
+		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 }

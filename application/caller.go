@@ -1,0 +1,18 @@
+package application
+
+// The scopes that a caller may have, as tokens and keys name them.
+const (
+	ScopeRead  = "events:read"
+	ScopeWrite = "events:write"
+	ScopeAdmin = "admin"
+)
+
+// Caller is who makes a request, as a token or a key has proved it.
+type Caller struct {
+	// ID names the caller: the subject of a token, or the name of a key.
+	ID string
+	// User is the userId of the events that are the caller's own.
+	User string
+	// Scopes may hold others than those above; they mean nothing here.
+	Scopes []string
+}

@@ -1,0 +1,28 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/rs/cors"
+)
+
+// preflightAge is how many seconds a browser may remember what it may send.
+const preflightAge = 600
+
+// newCORS lets pages of the origins call, without cookies: this API has none. nil, for no origin, lets none.
+func newCORS(origins []string) *cors.Cors {
+	if len(origins) == 0 {
+		return nil
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: origins,
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
+		AllowedHeaders: []string{
+			"Accept", "Authorization", "Content-Type", "If-None-Match", "Idempotency-Key", "Traceparent", "Tracestate", "X-Api-Key",
+		},
+		ExposedHeaders: []string{
+			"ETag", "Location", "Netstreamflow-Durability", "Next-Cursor", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate",
+		},
+		MaxAge: preflightAge,
+	})
+}
