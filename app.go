@@ -29,6 +29,7 @@ type App struct {
 	spool     *broker.Spool
 	consumers consumers
 	health    *health
+	lag       *lag
 	retention *retention
 	telemetry *telemetry
 	admin     *adminListener
@@ -43,10 +44,10 @@ type App struct {
 }
 
 func newApp(cfg valid, logger *slog.Logger, handler http.Handler, secure *tls.Config, log *broker.Log, spool *broker.Spool, c consumers, h *health,
-	r *retention, t *telemetry, admin *adminListener, i inspecting, b broker.Broker, s application.Store,
+	behind *lag, r *retention, t *telemetry, admin *adminListener, i inspecting, b broker.Broker, s application.Store,
 ) *App {
 	return &App{
-		cfg: cfg.Config, logger: logger, handler: handler, tls: secure, log: log, spool: spool, consumers: c, health: h, retention: r,
+		cfg: cfg.Config, logger: logger, handler: handler, tls: secure, log: log, spool: spool, consumers: c, health: h, lag: behind, retention: r,
 		telemetry: t, admin: admin, letters: i.letters,
 		volatile: isVolatile(b) && s.Volatile(), awaitConsumer: isVolatile(b), listening: make(chan struct{}),
 	}
@@ -98,6 +99,7 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	running.Go(func() { a.report(work) })
+	running.Go(func() { a.lag.run(ctx, a.consumers.recorder.Ended()) })
 	// Nothing is lost when a removal is cut off.
 	running.Go(func() { a.retention.run(ctx, a.consumers.recorder.Ended()) })
 	if a.letters != nil {

@@ -66,11 +66,20 @@ var layers = map[string]layer{
 	"adapters/store/postgres":  storeAdapter("github.com/jackc/pgx/v5", "github.com/pressly/goose/v3"),
 	"adapters/store/storetest": storeAdapter("go.uber.org/goleak", "github.com/stretchr/testify"),
 
+	"adapters/secret": {
+		ours: []string{"domain"},
+		libraries: []string{
+			"github.com/aws/aws-sdk-go-v2/config", "github.com/aws/aws-sdk-go-v2/service/secretsmanager", "github.com/aws/smithy-go",
+			"github.com/Azure/azure-sdk-for-go/sdk", "github.com/hashicorp/vault/api",
+		},
+	},
+
 	".": {
 		ours: []string{
 			"domain", "application", "ports/rest", "ports/consumer", "ports/admin", "adapters/auth",
 			"adapters/broker", "adapters/broker/gochannel", "adapters/broker/kafka", "adapters/broker/confluent", "adapters/broker/sqlitelog",
 			"adapters/store", "adapters/store/memory", "adapters/store/sqlite", "adapters/store/postgres",
+			"adapters/secret",
 		},
 		libraries: []string{anyLibrary},
 	},
@@ -86,6 +95,8 @@ var layers = map[string]layer{
 		ours:      []string{".", "domain", "application", "adapters/broker"},
 		libraries: []string{anyLibrary},
 	},
+	// A module of its own.
+	"test/manifests": {libraries: []string{anyLibrary}},
 	"test/bench": {
 		ours:      []string{".", "domain"},
 		libraries: []string{"github.com/spf13/pflag"},
@@ -216,6 +227,9 @@ func TestLayersAreHeld(t *testing.T) {
 		{"adapters/store/memory/x.go", module + "/adapters/store/storetest", false},
 		{"adapters/store/memory/x.go", sqlDriver, false},
 		{"adapters/store/memory/x.go", wire, false},
+		{"adapters/secret/x.go", "github.com/hashicorp/vault/api", true},
+		{"adapters/secret/x.go", module + "/adapters/store", false},
+		{"adapters/store/postgres/x.go", module + "/adapters/secret", false},
 		{"x.go", wire, true},
 		{"x.go", module + "/adapters/broker/confluent", true},
 		{"x.go", module + "/cmd/netstreamflow", false},

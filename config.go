@@ -19,8 +19,11 @@ type Config struct {
 	Listen string
 	// Broker and Store are URLs; their schemes name drivers.
 	Broker, Store string
-	// BrokerPassword and StorePassword go with the user names of the URLs.
+	// BrokerPassword and StorePassword go with the user names of the URLs. Each is the secret, or a reference to where it is,
+	// such as file:/run/secrets/kafka; see [Drivers].
 	BrokerPassword, StorePassword string
+	// SecretsRefresh is how often secrets that are kept elsewhere are fetched again, 0 for never.
+	SecretsRefresh time.Duration
 	// DataDir is the folder for embedded brokers and stores.
 	DataDir string
 	// Sync is "always", or "interval" for an embedded log that acknowledges before its file is synced.
@@ -74,6 +77,8 @@ type Config struct {
 
 	// adminGiven says that AdminListen was set, be it to the default.
 	adminGiven bool
+	// origins tell by its name where a setting that was given comes from.
+	origins map[string]string
 }
 
 // Limits of settings.
@@ -86,6 +91,7 @@ const (
 	minLogBytes    = 1 << 20
 	maxLogBytes    = 1 << 50
 	maxSpool       = 1 << 50
+	maxRefresh     = 24 * time.Hour
 )
 
 // DefaultConfig returns the defaults.
@@ -101,6 +107,7 @@ func DefaultConfig() Config {
 		Partitions:      6,
 		PublishTimeout:  10 * time.Second,
 		SpoolBytes:      1 << 30,
+		SecretsRefresh:  5 * time.Minute,
 		MaxBody:         1 << 20,
 		AdminListen:     "127.0.0.1:5001",
 		Auth:            authNone,
@@ -184,9 +191,9 @@ func (c *Config) settings() []*setting {
 	all := []*setting{
 		{name: "listen", usage: "HTTP `address`; port 0 picks a free port", value: text(&c.Listen, checkAddress)},
 		{name: "broker", usage: "broker `URL`: memory:, sqlite-log:, kafka://host:port,… or confluent://host:port,…", value: text(&c.Broker, checkURL), redact: redactURL},
-		{name: "broker-password", usage: "`password` of the user name in the broker URL", value: text(&c.BrokerPassword, nil), secret: true},
+		{name: "broker-password", usage: "`password` of the user name in the broker URL, or a reference to it", value: text(&c.BrokerPassword, nil), secret: true},
 		{name: "store", usage: "store `URL`: memory:, sqlite:[PATH] or postgres://user@host/database", value: text(&c.Store, checkURL), redact: redactURL},
-		{name: "store-password", usage: "`password` of the user name in the store URL", value: text(&c.StorePassword, nil), secret: true},
+		{name: "store-password", usage: "`password` of the user name in the store URL, or a reference to it", value: text(&c.StorePassword, nil), secret: true},
 		{name: "sync", usage: "`when` the embedded log syncs its file: always, before it acknowledges, or interval, each second, which may lose a second of acknowledged events when the machine fails", value: choice(&c.Sync, syncAlways, syncInterval)},
 		{name: "retention", usage: "how `long` the store keeps an event after it was accepted, such as 720h; 0 is for ever", value: orZero(&c.Retention, duration(&c.Retention, time.Second, maxRetention))},
 		{name: "log-retention", usage: "how `long` the embedded log keeps what the store has taken; 0 is for ever", value: orZero(&c.LogRetention, duration(&c.LogRetention, time.Second, maxRetention))},
@@ -202,6 +209,7 @@ func (c *Config) settings() []*setting {
 		{name: "max-body", usage: "size of an event's body in `bytes`", value: integer(&c.MaxBody, 1024, maxBodyLimit)},
 		{name: "admin-listen", usage: "`address` for metrics, health and profiles; empty for none, port 0 picks a free port", value: text(&c.AdminListen, orEmpty(checkAddress))},
 		{name: "insecure-admin", usage: "let admin-listen be an address that other machines may reach", value: boolean(&c.InsecureAdmin)},
+		{name: "secrets-refresh", usage: "how `often` secrets that are kept elsewhere are fetched again; 0 is never, and files are looked at each second in any case", value: orZero(&c.SecretsRefresh, duration(&c.SecretsRefresh, time.Second, maxRefresh))},
 	}
 	all = append(all, c.securitySettings()...)
 	return append(all, []*setting{

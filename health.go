@@ -2,9 +2,12 @@ package netstreamflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,12 +31,13 @@ type health struct {
 	log           *broker.Log
 	spool         *broker.Spool
 	consumer      *consumer.Consumer
+	lag           *lag
 	// keys are those of tokens that come from the network, nil where they do not.
 	keys     *auth.RemoteKeys
 	draining atomic.Bool
 }
 
-func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s application.Store, c consumers, a *auth.Authenticator,
+func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s application.Store, c consumers, behind *lag, a *auth.Authenticator,
 	logger *slog.Logger,
 ) *health {
 	h := &health{
@@ -42,6 +46,7 @@ func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s applicatio
 		broker:   &check{name: "broker", logger: logger},
 		store:    &check{name: "store", ping: s.Ping, logger: logger},
 		consumer: c.recorder,
+		lag:      behind,
 	}
 	if p, ok := b.(broker.Pinger); ok {
 		h.broker.ping = p.Ping
@@ -54,8 +59,12 @@ func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s applicatio
 
 // ready says whether each part does its work.
 func (h *health) ready(ctx context.Context) []rest.Part {
-	up, detail := h.consumer.Status()
-	parts := []rest.Part{h.publishing(h.broker.part(ctx)), h.store.part(ctx), {Name: "consumer", Up: up, Detail: detail}}
+	var asking sync.WaitGroup
+	var store rest.Part
+	asking.Go(func() { store = h.store.part(ctx) })
+	logParts := h.logParts(ctx)
+	asking.Wait()
+	parts := append(logParts, store)
 	if h.spool != nil {
 		parts = append(parts, spoolPart(h.spool.Status(ctx)))
 	}
@@ -67,6 +76,84 @@ func (h *health) ready(ctx context.Context) []rest.Part {
 	}
 	return parts
 }
+
+// logParts are the broker, its topic, and the consumer that reads that.
+func (h *health) logParts(ctx context.Context) []rest.Part {
+	asked := h.broker.part(ctx)
+	parts := []rest.Part{h.publishing(asked)}
+	if h.lag.log == nil {
+		up, detail := h.consumer.Status()
+		return append(parts, rest.Part{Name: "consumer", Up: up, Detail: detail})
+	}
+	topic := rest.Part{Name: "topic", Detail: "is not asked while the broker does not answer"}
+	m := measure{place: h.consumer.Place(), err: errNotAsked}
+	if asked.Up {
+		m = h.lag.measure(ctx)
+		topic = topicPart(m)
+	}
+	return append(parts, topic, h.consuming(m))
+}
+
+var errNotAsked = errors.New("not asked")
+
+func topicPart(m measure) rest.Part {
+	switch {
+	case m.err != nil:
+		return rest.Part{Name: "topic", Detail: "cannot be asked"}
+	case m.partitions == 0:
+		return rest.Part{Name: "topic", Detail: "has no partitions"}
+	case m.partitions == 1:
+		return rest.Part{Name: "topic", Up: true, Detail: "1 partition"}
+	}
+	return rest.Part{Name: "topic", Up: true, Detail: fmt.Sprintf("%d partitions", m.partitions)}
+}
+
+// consuming is the consumer's part: what holds it up, which partitions it has, and how far it is behind.
+func (h *health) consuming(m measure) rest.Part {
+	up, detail := h.consumer.Status()
+	details := []string{detail}
+	if stuck := h.lag.stuckSince(); up && stuck != "" {
+		up, details[0] = false, stuck
+	}
+	if m.place.Known {
+		details = append(details, partitionsText(m.place.Assigned))
+	}
+	if m.place.Known && m.err == nil && len(m.place.Assigned) > 0 {
+		details = append(details, fmt.Sprintf("%d records behind", m.records))
+	}
+	if !m.place.Progressed.IsZero() {
+		details = append(details, "last progress "+m.place.Progressed.UTC().Format(time.RFC3339))
+	}
+	details = slices.DeleteFunc(details, func(d string) bool { return d == "" })
+	return rest.Part{Name: "consumer", Up: up, Detail: strings.Join(details, ", ")}
+}
+
+// partitionsText names the partitions, such as 0-3 and 7, which are in order.
+func partitionsText(partitions []int32) string {
+	if len(partitions) == 0 {
+		return "has no partitions"
+	}
+	var ranges []string
+	for first := 0; first < len(partitions); {
+		last := first
+		for last+1 < len(partitions) && partitions[last+1] == partitions[last]+1 {
+			last++
+		}
+		text := strconv.Itoa(int(partitions[first]))
+		if last > first {
+			text += "-" + strconv.Itoa(int(partitions[last]))
+		}
+		ranges = append(ranges, text)
+		first = last + 1
+	}
+	if len(ranges) > maxRanges {
+		ranges = append(ranges[:maxRanges], "…")
+	}
+	return fmt.Sprintf("has partitions %s", strings.Join(ranges, ", "))
+}
+
+// maxRanges bounds what is told of partitions that are not next to each other.
+const maxRanges = 16
 
 // publishing adds to the broker's part what its circuit breakers refuse. One partition without a leader does not take the
 // instance out of service: the others, and queries, work.
@@ -131,9 +218,12 @@ func size(bytes int64) string {
 
 // live says whether the process can go on: a broker or store that is away is waited for, a consumer that has ended is not.
 func (h *health) live(context.Context) []rest.Part {
-	consuming := rest.Part{Name: "consumer", Up: h.consumer.Alive()}
-	if !consuming.Up {
-		consuming.Detail = "has ended"
+	consuming := rest.Part{Name: "consumer", Up: true}
+	switch {
+	case !h.consumer.Alive():
+		consuming = rest.Part{Name: "consumer", Detail: "has ended"}
+	case h.lag.hopeless():
+		consuming = rest.Part{Name: "consumer", Detail: h.lag.stuckSince()}
 	}
 	const notAsked = "is not asked: it is waited for when it is away"
 	return []rest.Part{{Name: "broker", Up: true, Detail: notAsked}, {Name: "store", Up: true, Detail: notAsked}, consuming}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -15,6 +16,10 @@ const (
 	envPrefix     = "NETSTREAMFLOW_"
 	envFileSuffix = "_FILE"
 	maxFileBytes  = 1 << 20
+
+	// What the origin of a setting begins with.
+	fromEnvironment = "environment "
+	fromFile        = "file "
 )
 
 // ofClients are variables of the commands that call a running instance: they may be in the environment of all.
@@ -24,11 +29,13 @@ var ofClients = map[string]bool{envPrefix + "TOKEN": true, envPrefix + "TOKEN_FI
 // NETSTREAMFLOW_CONFIG names. A flag goes before the environment, the environment before the file, the file before the
 // default. An unknown variable or key, and a bad value, is a [*SettingError].
 func (c *Config) Load(fs *pflag.FlagSet, environ []string) error {
-	l := &loader{flags: fs, byName: make(map[string]*setting), given: make(map[string]bool)}
+	l := &loader{flags: fs, byName: make(map[string]*setting), origins: make(map[string]string)}
+	c.origins = l.origins
 	for _, s := range c.settings() {
 		l.byName[s.name] = s
-		f := fs.Lookup(s.name)
-		l.given[s.name] = f != nil && f.Changed
+		if f := fs.Lookup(s.name); f != nil && f.Changed {
+			l.origins[s.name] = "flag --" + s.name
+		}
 	}
 	if f := fs.Lookup(configFlag); f != nil && f.Changed {
 		l.file = f.Value.String()
@@ -45,7 +52,7 @@ func (c *Config) Load(fs *pflag.FlagSet, environ []string) error {
 			return err
 		}
 	}
-	c.adminGiven = l.given["admin-listen"]
+	c.adminGiven = l.origins["admin-listen"] != ""
 	return nil
 }
 
@@ -53,8 +60,9 @@ func (c *Config) Load(fs *pflag.FlagSet, environ []string) error {
 type loader struct {
 	flags  *pflag.FlagSet
 	byName map[string]*setting
-	given  map[string]bool
-	file   string
+	// origins tell where a setting that was given comes from.
+	origins map[string]string
+	file    string
 }
 
 func (l *loader) variable(spelling, val string) error {
@@ -66,31 +74,36 @@ func (l *loader) variable(spelling, val string) error {
 		return nil
 	}
 	if s := l.byName[name]; s != nil {
-		return l.take(s, spelling, val)
+		return l.take(s, spelling, val, fromEnvironment+spelling)
 	}
 	s := l.byName[strings.TrimSuffix(name, "-file")]
 	if !strings.HasSuffix(spelling, envFileSuffix) || s == nil || !s.secret {
 		return &SettingError{Setting: spelling, Detail: "is not a setting: see netstreamflow serve --help"}
 	}
-	secret, err := readFile(val)
-	if err != nil {
+	if err := checkReadable(val); err != nil {
 		return &SettingError{Setting: spelling, Value: val, Given: true, Detail: "must name a readable file: " + reason(err)}
 	}
-	if l.given[s.name] {
-		return nil
+	return l.take(s, spelling, schemeFile+":"+filepath.Clean(val), fromEnvironment+spelling)
+}
+
+// checkReadable reads the file, unless it is a pipe or the like, which gives its content only once.
+func checkReadable(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && (info.Mode().IsRegular() || info.IsDir()) {
+		_, err = readFile(path)
 	}
-	return l.take(s, spelling, strings.TrimRight(string(secret), "\r\n"))
+	return err
 }
 
 // take sets s unless something that goes before has.
-func (l *loader) take(s *setting, spelling, val string) error {
-	if l.given[s.name] {
+func (l *loader) take(s *setting, spelling, val, origin string) error {
+	if l.origins[s.name] != "" {
 		return nil
 	}
 	if err := s.set(val); err != nil {
 		return s.faultOf(spelling, val, err.Error())
 	}
-	l.given[s.name] = true
+	l.origins[s.name] = origin
 	return nil
 }
 
@@ -124,7 +137,7 @@ func (l *loader) key(name string, val any) error {
 	case nil, map[string]any, []any:
 		return &SettingError{Setting: spelling, Detail: "must be a single value"}
 	}
-	return l.take(s, spelling, fmt.Sprint(val))
+	return l.take(s, spelling, fmt.Sprint(val), fromFile+l.file)
 }
 
 // readFile reads a small file.

@@ -13,7 +13,9 @@ Every setting is a flag of ` + "`netstreamflow serve`" + `, an environment varia
 environment before the file (` + "`--config`" + ` or ` + "`NETSTREAMFLOW_CONFIG`" + `), the file before the default. An unknown flag, key or
 ` + "`NETSTREAMFLOW_*`" + ` variable, or a bad value, ends the program with status 2 and one line that says why.
 
-A secret may come from a file, named by the variable with ` + "`_FILE`" + ` at its end. Secrets are never logged or shown.
+In place of a secret a reference to it may be given, such as ` + "`file:/run/secrets/kafka` or `vault://secret/kafka#password`" + `: see
+[secrets.md](secrets.md). A variable with ` + "`_FILE`" + ` at its end names a file with the secret. Secrets are never logged or shown.
+` + "`netstreamflow config`" + ` prints the settings that are in effect, and where each comes from.
 
 This page is made from the code.
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/netstreamflow/netstreamflow/adapters/auth"
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/secret"
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -25,12 +26,41 @@ type valid struct{ Config }
 
 func provideValid(cfg Config) (valid, error) { return valid{cfg}, cfg.Validate() }
 
-func provideBroker(ctx context.Context, cfg valid, d Drivers, f *folders, logger *slog.Logger) (broker.Broker, func(), error) {
+// provideSecrets fetches the secrets that the settings refer to, and keeps them current.
+func provideSecrets(ctx context.Context, cfg valid, d Drivers, logger *slog.Logger) (*secret.Keeper, func(), error) {
+	found, err := cfg.secrets(d)
+	if err != nil {
+		return nil, nil, err
+	}
+	k, err := secret.Keep(ctx, found, cfg.SecretsRefresh, logger.With("part", "secrets"))
+	if err != nil {
+		return nil, nil, err
+	}
+	return k, k.Close, nil
+}
+
+// secrets returns where the secrets are that were given.
+func (c Config) secrets(d Drivers) ([]secret.Named, error) {
+	var all []secret.Named
+	for _, s := range c.settings() {
+		if !s.secret || s.get() == "" {
+			continue
+		}
+		scheme, source, err := secret.Find(d.Secrets, s.get())
+		if err != nil {
+			return nil, s.fault(err.Error())
+		}
+		all = append(all, secret.Named{Setting: s.name, Scheme: scheme, Source: source})
+	}
+	return all, nil
+}
+
+func provideBroker(ctx context.Context, cfg valid, d Drivers, f *folders, k *secret.Keeper, logger *slog.Logger) (broker.Broker, func(), error) {
 	b, err := broker.OpenURL(ctx, d.Brokers, cfg.Broker, broker.Options{
 		Topic: cfg.Topic, DeadLetterTopic: cfg.DeadLetterTopic(),
 		Partitions: cfg.Partitions, ReplicationFactor: cfg.ReplicationFactor,
 		PublishTimeout: cfg.PublishTimeout, MaxMessageBytes: int(cfg.MaxBody) + encodingGrowth,
-		Password: cfg.BrokerPassword, DataDir: cfg.DataDir, Claim: f.claim, LazySync: cfg.Sync == syncInterval,
+		Password: k.Current("broker-password"), DataDir: cfg.DataDir, Claim: f.claim, LazySync: cfg.Sync == syncInterval,
 		Logger: logger.With("part", "broker"),
 	})
 	if err != nil {
@@ -50,9 +80,9 @@ func provideBroker(ctx context.Context, cfg valid, d Drivers, f *folders, logger
 // have been left out.
 const encodingGrowth = 256
 
-func provideStore(ctx context.Context, cfg valid, d Drivers, f *folders, logger *slog.Logger) (application.Store, func(), error) {
+func provideStore(ctx context.Context, cfg valid, d Drivers, f *folders, k *secret.Keeper, logger *slog.Logger) (application.Store, func(), error) {
 	s, err := store.OpenURL(ctx, d.Stores, cfg.Store, store.Options{
-		DataDir: cfg.DataDir, Claim: f.claim, Password: cfg.StorePassword, Logger: logger.With("part", "store"),
+		DataDir: cfg.DataDir, Claim: f.claim, Password: k.Current("store-password"), Logger: logger.With("part", "store"),
 	})
 	if err != nil {
 		return nil, nil, cfg.openFault("store", err)
@@ -148,7 +178,7 @@ func provideHandler(
 	return rest.NewHandler(rest.Options{
 		Publish: p, Find: f, Letters: l, Inspect: i, Live: h.live, Ready: h.ready, MaxBody: cfg.MaxBody, Version: Version(),
 		Logger: logger, Observer: t,
-		Authenticate: authenticate(a), OwnUser: cfg.AuthOwnUser, Origins: cfg.origins(), HSTS: cfg.TLSCert != "",
+		Authenticate: authenticate(a), OwnUser: cfg.AuthOwnUser, Origins: cfg.corsOrigins(), HSTS: cfg.TLSCert != "",
 	})
 }
 
@@ -215,6 +245,9 @@ func newConsumerFrom(b broker.Broker, o consumer.Options, start broker.Start) (*
 	sub, err := subscribe(o.Group)
 	if err != nil {
 		return nil, fmt.Errorf("make a subscriber of group %q: %w", o.Group, err)
+	}
+	if a, ok := sub.(broker.Assignee); ok {
+		o.Assigned = a.Assigned
 	}
 	return consumer.New(sub, o), nil
 }

@@ -89,7 +89,7 @@ func checkOrigins(s string) error {
 }
 
 // origins lists the origins that may call.
-func (c *Config) origins() []string {
+func (c *Config) corsOrigins() []string {
 	if c.CORSOrigin == "" {
 		return nil
 	}

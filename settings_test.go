@@ -63,7 +63,7 @@ func TestFileNamedByTheEnvironment(t *testing.T) {
 func TestSecretFromFile(t *testing.T) {
 	secret := file(t, "s3cret\n")
 	cfg, err := load(t, nil, []string{"NETSTREAMFLOW_BROKER_PASSWORD_FILE=" + secret})
-	if err != nil || cfg.BrokerPassword != "s3cret" {
+	if err != nil || cfg.BrokerPassword != "file:"+secret {
 		t.Errorf("%q %v", cfg.BrokerPassword, err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // openParts opens broker and store alone, for the tools that work on them.
 func openParts(ctx context.Context, cfg Config, d Drivers) (*parts, func(), error) {
-	panic(wire.Build(provideValid, provideLogger, provideFolders, provideStore, provideBroker, wire.Struct(new(parts), "*")))
+	panic(wire.Build(provideValid, provideLogger, provideFolders, provideSecrets, provideStore, provideBroker, wire.Struct(new(parts), "*")))
 }
 
 // New puts a service together. The cleanup releases what it holds; call it after [App.Run] has returned. A setting that
@@ -21,6 +21,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		provideLogger,
 		provideTelemetry,
 		provideFolders,
+		provideSecrets,
 		provideBroker,
 		provideStore,
 		provideLog,
@@ -36,6 +37,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		provideHandler,
 		provideFind,
 		provideRecord,
+		newLag,
 		newHealth,
 		newRetention,
 		newCollector,

@@ -20,13 +20,20 @@ func openParts(ctx context.Context, cfg Config, d Drivers) (*parts, func(), erro
 	}
 	logger := provideLogger(cfg)
 	netstreamflowFolders, cleanup := provideFolders(logger)
-	store, cleanup2, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
+	keeper, cleanup2, err := provideSecrets(ctx, netstreamflowValid, d, logger)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	broker, cleanup3, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
+	store, cleanup3, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, logger)
 	if err != nil {
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
+	broker, cleanup4, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, logger)
+	if err != nil {
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
@@ -38,6 +45,7 @@ func openParts(ctx context.Context, cfg Config, d Drivers) (*parts, func(), erro
 		broker: broker,
 	}
 	return netstreamflowParts, func() {
+		cleanup4()
 		cleanup3()
 		cleanup2()
 		cleanup()
@@ -53,20 +61,28 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	logger := provideLogger(cfg)
 	netstreamflowFolders, cleanup := provideFolders(logger)
-	broker, cleanup2, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
+	keeper, cleanup2, err := provideSecrets(ctx, netstreamflowValid, d, logger)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	netstreamflowTelemetry, cleanup3, err := provideTelemetry(ctx, netstreamflowValid, logger)
+	broker, cleanup3, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, logger)
 	if err != nil {
 		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	log, cleanup4 := provideLog(broker, netstreamflowValid, netstreamflowTelemetry, logger)
-	spool, cleanup5, err := provideSpool(ctx, netstreamflowValid, d, netstreamflowFolders, broker, log, netstreamflowTelemetry, logger)
+	netstreamflowTelemetry, cleanup4, err := provideTelemetry(ctx, netstreamflowValid, logger)
 	if err != nil {
+		cleanup3()
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
+	log, cleanup5 := provideLog(broker, netstreamflowValid, netstreamflowTelemetry, logger)
+	spool, cleanup6, err := provideSpool(ctx, netstreamflowValid, d, netstreamflowFolders, broker, log, netstreamflowTelemetry, logger)
+	if err != nil {
+		cleanup5()
 		cleanup4()
 		cleanup3()
 		cleanup2()
@@ -75,8 +91,9 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	applicationLog := provideEventLog(log, spool, netstreamflowTelemetry)
 	publish := providePublish(applicationLog, netstreamflowValid)
-	store, cleanup6, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, logger)
+	store, cleanup7, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, logger)
 	if err != nil {
+		cleanup6()
 		cleanup5()
 		cleanup4()
 		cleanup3()
@@ -85,12 +102,13 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		return nil, nil, err
 	}
 	find := provideFind(store, netstreamflowTelemetry)
-	netstreamflowInspecting, cleanup7 := provideInspecting(netstreamflowValid, broker, logger)
+	netstreamflowInspecting, cleanup8 := provideInspecting(netstreamflowValid, broker, logger)
 	letters := provideLetters(netstreamflowInspecting)
 	inspect := provideInspect(netstreamflowValid, broker, netstreamflowInspecting, store)
 	record := provideRecord(store, netstreamflowTelemetry)
 	netstreamflowConsumers, err := provideConsumers(netstreamflowValid, broker, store, record, netstreamflowTelemetry, logger)
 	if err != nil {
+		cleanup8()
 		cleanup7()
 		cleanup6()
 		cleanup5()
@@ -100,8 +118,10 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	authenticator, cleanup8, err := provideAuthenticator(netstreamflowValid, logger)
+	netstreamflowLag := newLag(netstreamflowValid, broker, store, netstreamflowConsumers, logger)
+	authenticator, cleanup9, err := provideAuthenticator(netstreamflowValid, logger)
 	if err != nil {
+		cleanup8()
 		cleanup7()
 		cleanup6()
 		cleanup5()
@@ -111,9 +131,10 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	netstreamflowHealth := newHealth(broker, log, spool, store, netstreamflowConsumers, authenticator, logger)
+	netstreamflowHealth := newHealth(broker, log, spool, store, netstreamflowConsumers, netstreamflowLag, authenticator, logger)
 	handler, err := provideHandler(netstreamflowValid, publish, find, letters, inspect, netstreamflowHealth, netstreamflowTelemetry, authenticator, logger)
 	if err != nil {
+		cleanup9()
 		cleanup8()
 		cleanup7()
 		cleanup6()
@@ -126,6 +147,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	config, err := provideTLS(netstreamflowValid, logger)
 	if err != nil {
+		cleanup9()
 		cleanup8()
 		cleanup7()
 		cleanup6()
@@ -138,6 +160,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	netstreamflowRetention, err := newRetention(netstreamflowValid, broker, store, netstreamflowInspecting, logger)
 	if err != nil {
+		cleanup9()
 		cleanup8()
 		cleanup7()
 		cleanup6()
@@ -150,8 +173,9 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	netstreamflowCollector := newCollector(netstreamflowValid, netstreamflowTelemetry, broker, log, spool, store, netstreamflowConsumers, netstreamflowInspecting, netstreamflowHealth)
 	netstreamflowAdminListener := newAdminListener(netstreamflowValid, netstreamflowTelemetry, netstreamflowCollector, handler, logger)
-	app := newApp(netstreamflowValid, logger, handler, config, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowRetention, netstreamflowTelemetry, netstreamflowAdminListener, netstreamflowInspecting, broker, store)
+	app := newApp(netstreamflowValid, logger, handler, config, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowLag, netstreamflowRetention, netstreamflowTelemetry, netstreamflowAdminListener, netstreamflowInspecting, broker, store)
 	return app, func() {
+		cleanup9()
 		cleanup8()
 		cleanup7()
 		cleanup6()

@@ -34,8 +34,9 @@ type Options struct {
 	PublishTimeout time.Duration
 	// MaxMessageBytes is the size of the largest value that must fit in a record, beside its key and headers.
 	MaxMessageBytes int
-	// Password goes with the user name of the URL.
-	Password string
+	// Password tells what goes with the user name of the URL; nil where nothing does. It may change: it is asked whenever a
+	// connection is made, from any goroutine.
+	Password func() string
 	// DataDir is the folder for brokers that keep files, unless their URL names another one.
 	DataDir string
 	// Claim makes a folder and locks it against other processes. A broker that keeps files calls it with their folder before

@@ -33,9 +33,11 @@ type KafkaURL struct {
 	CAFile            string
 	CertFile, KeyFile string
 	ServerName        string
-	// SASL is the mechanism, "" for none (sasl); Username is the URL's (username), Password that of the options.
-	SASL               string
-	Username, Password string
+	// SASL is the mechanism, "" for none (sasl); Username is the URL's (username), Password that of the options, nil without
+	// SASL.
+	SASL     string
+	Username string
+	Password func() string
 }
 
 // Defaults and limits of a Kafka URL's parameters.
@@ -68,9 +70,9 @@ var kafkaParameters = map[string]func(k *KafkaURL, value string) (allowed string
 	"username":        func(k *KafkaURL, v string) string { return setText(&k.Username, v) },
 }
 
-// ParseKafkaURL reads the URL; password goes with its user name. The error is a [domain.ErrInvalid] that names the
+// ParseKafkaURL reads the URL; password tells what goes with its user name, nil where nothing does. The error is a [domain.ErrInvalid] that names the
 // parameter and what is allowed, and never holds a secret.
-func ParseKafkaURL(u *url.URL, password string) (KafkaURL, error) {
+func ParseKafkaURL(u *url.URL, password func() string) (KafkaURL, error) {
 	k := KafkaURL{ClientID: defaultClientID, InFlight: defaultInFlight, Password: password}
 	if u.Opaque != "" || u.Host == "" {
 		return KafkaURL{}, domain.Invalid("", "must name the brokers, as "+u.Scheme+"://host:port,host:port")
@@ -191,11 +193,11 @@ func (k *KafkaURL) contradiction() string {
 		return "has one of cert-file and key-file: both are needed, or none"
 	case k.SASL == "" && k.Username != "":
 		return "has a username without sasl: " + strings.Join(saslMechanisms, ", ") + " are allowed"
-	case k.SASL == "" && k.Password != "":
+	case k.SASL == "" && k.Password != nil:
 		return "has no sasl, but a password is set: " + strings.Join(saslMechanisms, ", ") + " are allowed"
 	case k.SASL != "" && k.Username == "":
 		return "has sasl without username"
-	case k.SASL != "" && k.Password == "":
+	case k.SASL != "" && k.Password == nil:
 		return "has sasl, but no password is set: it comes from the setting broker-password"
 	}
 	return ""

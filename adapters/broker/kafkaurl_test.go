@@ -21,7 +21,10 @@ func parse(t *testing.T, raw, password string) (broker.KafkaURL, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return broker.ParseKafkaURL(u, password)
+	if password == "" {
+		return broker.ParseKafkaURL(u, nil)
+	}
+	return broker.ParseKafkaURL(u, func() string { return password })
 }
 
 func TestParseKafkaURL(t *testing.T) {
@@ -54,7 +57,7 @@ func TestParseKafkaURL(t *testing.T) {
 	}
 	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
 		got, err := parse(t, "kafka://h?username=alice&sasl="+mechanism, secret)
-		if err != nil || got.SASL != mechanism || got.Username != "alice" || got.Password != secret {
+		if err != nil || got.SASL != mechanism || got.Username != "alice" || got.Password() != secret {
 			t.Errorf("%s: got %+v, error %v", mechanism, got, err)
 		}
 	}

@@ -24,8 +24,9 @@ type Options struct {
 	// Claim makes a folder and locks it against other processes. A store that keeps files calls it with their folder before it
 	// opens one.
 	Claim func(folder string) error
-	// Password goes with the user name of the URL.
-	Password string
+	// Password tells what goes with the user name of the URL; nil where nothing does. It may change: it is asked whenever a
+	// connection is made, from any goroutine.
+	Password func() string
 	Logger   *slog.Logger
 }
 

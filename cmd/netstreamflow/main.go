@@ -66,7 +66,7 @@ The API is described, and can be tried, at http://127.0.0.1:5000/swagger.`,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return &usageError{fmt.Errorf("unknown command %q: serve, rebuild, verify, dlq, health, key and version are there, see --help", args[0])}
+				return &usageError{fmt.Errorf("unknown command %q: serve, rebuild, verify, dlq, config, health, key and version are there, see --help", args[0])}
 			}
 			return nil
 		},
@@ -74,7 +74,7 @@ The API is described, and can be tried, at http://127.0.0.1:5000/swagger.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return netstreamflow.FlagError(err) })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(environ), newRebuild(environ), newVerify(environ), newDLQ(environ), newHealth(environ), newKey(), newVersion())
+	root.AddCommand(newServe(environ), newRebuild(environ), newVerify(environ), newDLQ(environ), newConfig(environ), newHealth(environ), newKey(), newVersion())
 	return root
 }
 

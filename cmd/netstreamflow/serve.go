@@ -21,6 +21,15 @@ Every setting can be given as a flag, as an environment variable or as a key of 
 
 A flag goes before the environment, the environment before the file, the file before the default. A secret may come from a
 file: NETSTREAMFLOW_BROKER_PASSWORD_FILE=/run/secrets/kafka. An unknown setting or a bad value ends the program with status 2.
+netstreamflow config shows the settings that are in effect, and where each comes from.
+
+In place of a secret, a reference to it may be given; secrets are fetched again while the service runs (--secrets-refresh):
+  file:PATH                         a file
+  env:NAME                          an environment variable
+  awssm://NAME                      AWS Secrets Manager; ?region=, ?key= of a JSON object, ?version=
+  azkv://VAULT/NAME                 Azure Key Vault; ?version=
+  vault://MOUNT/PATH#FIELD          HashiCorp Vault, key-value engine version 2
+  literal:SECRET                    the secret itself, where it begins like one of these
 
 Brokers:
   memory:                           in this process; for tests and first steps: nothing outlives it

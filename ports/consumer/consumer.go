@@ -40,10 +40,12 @@ type Options struct {
 	// Bounds tells where the log stands, for a consumer that is ready only once it has caught up with that; nil: it is ready
 	// when it has subscribed.
 	Bounds func(ctx context.Context) (map[int32]application.Bounds, error)
-	Logger *slog.Logger
 	// Observe is told of each batch that the consumer has in hand, nil: nobody is. The context that it returns goes with all
 	// that is done for the batch, and end is called when that is done, with whether the whole batch is acked.
 	Observe func(ctx context.Context, batch []*message.Message) (processing context.Context, end func(done bool))
+	// Assigned tells the partitions that the subscriber has, nil where it cannot.
+	Assigned func() []int32
+	Logger   *slog.Logger
 }
 
 // Consumer records what comes from the log, in batches of whatever is ready, in the order of each partition. It acks a
@@ -61,6 +63,7 @@ type Consumer struct {
 	catchUp    *catchUp
 	trouble    atomic.Pointer[trouble]
 	counts     counters
+	progress   progress
 	// unplaced numbers records of brokers that tell no position.
 	unplaced int64
 }

@@ -58,6 +58,7 @@ func (c *Consumer) processHeld(ctx context.Context, batch []*message.Message) bo
 		msg.Ack()
 	}
 	c.counts.consumed.Add(int64(len(batch)))
+	c.progress.advance(taken)
 	if c.catchUp != nil {
 		c.catchUp.advance(taken)
 	}

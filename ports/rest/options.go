@@ -29,7 +29,7 @@ const (
 type Part struct {
 	Name string
 	Up   bool
-	// Detail says why the part is not up. It is shown to callers.
+	// Detail says why the part is not up, or what there is to say of one that is. It is shown to callers.
 	Detail string
 }
 

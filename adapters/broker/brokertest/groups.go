@@ -2,6 +2,7 @@ package brokertest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -18,6 +19,7 @@ var membership = map[string]func(*suite){
 	"MembersShare":              membersShare,
 	"HandOverOnClose":           handOverOnClose,
 	"ReplayLeavesGroupsInPeace": replayLeavesGroupsInPeace,
+	"KnowsItsPartitions":        knowsItsPartitions,
 }
 
 // firstStartSkipsNothing checks that a new group begins with the first record, whenever it was published.
@@ -87,6 +89,31 @@ func groupsDoNotDisturb(s *suite) {
 	s.publish(b, msgs...)
 	for range 2 {
 		s.same("group", s.subscribe(b, s.group()).ack(10), msgs)
+	}
+}
+
+// knowsItsPartitions checks what a member, and one that reads the whole log, tell of their partitions.
+func knowsItsPartitions(s *suite) {
+	b := s.open()
+	s.publish(b, s.messages(1)...)
+	for _, group := range []string{s.group(), ""} {
+		sub := s.subscribe(b, group)
+		a, ok := sub.subscriber.(broker.Assignee)
+		if !ok {
+			s.Skip("the broker's subscribers do not tell their partitions")
+		}
+		sub.ack(1)
+		var all []int32
+		for p := range int32(s.Partitions) {
+			all = append(all, p)
+		}
+		if got := a.Assigned(); !slices.Equal(got, all) {
+			s.Errorf("group %q: got the partitions %v, want %v", group, got, all)
+		}
+		sub.close()
+		if got := a.Assigned(); group != "" && len(got) > 0 {
+			s.Errorf("the partitions %v are the member's after its end", got)
+		}
 	}
 }
 

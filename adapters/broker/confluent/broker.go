@@ -29,21 +29,22 @@ type Broker struct {
 	inFlight int
 	// lookout is how often a subscription without a group looks for new partitions, readAhead how many bytes may wait for the
 	// receiver in all lanes of a subscription.
-	lookout   time.Duration
-	readAhead int64
-	consumer  kafka.ConfigMap
-	client    *client
-	admin     *admin
-	topics    *topics
-	publisher *publisher
-	logger    *slog.Logger
+	lookout     time.Duration
+	readAhead   int64
+	consumer    kafka.ConfigMap
+	credentials *credentials
+	client      *client
+	admin       *admin
+	topics      *topics
+	publisher   *publisher
+	logger      *slog.Logger
 
 	mu          sync.Mutex
 	subscribers []*subscriber
 	closed      bool
-	// endLog ends the goroutine that forwards librdkafka's log.
-	endLog context.CancelFunc
-	logged sync.WaitGroup
+	// endBackground ends the goroutines that forward librdkafka's log and look at the password.
+	endBackground context.CancelFunc
+	background    sync.WaitGroup
 }
 
 // Open implements [broker.Open].
@@ -67,13 +68,14 @@ func open(ctx context.Context, u *url.URL, o broker.Options, own kafka.ConfigMap
 		return nil, err
 	}
 	b := newBroker(k, o, settings, own)
-	logging, end := context.WithCancel(context.WithoutCancel(ctx))
-	b.endLog = end
-	b.logged.Go(func() { forward(logging, logs, b.logger) })
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
+	b.endBackground = end
+	b.background.Go(func() { forward(background, logs, b.logger) })
+	b.background.Go(func() { b.credentials.watch(background) })
 	first, err := b.client.acquire() // shows whether librdkafka can do with the settings
 	if err != nil {
 		end()
-		b.logged.Wait()
+		b.background.Wait()
 		return nil, domain.Invalid("", fmt.Sprintf("does not suit librdkafka: %v", err))
 	}
 	first.release()
@@ -84,20 +86,22 @@ func newBroker(k broker.KafkaURL, o broker.Options, settings, own kafka.ConfigMa
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &client{config: with(settings, producing(o), own), logger: o.Logger}
+	cred := newCredentials(k)
+	c := &client{config: with(settings, producing(o), own), credentials: cred, logger: o.Logger}
 	a := &admin{client: c}
 	t := newTopics(a, o)
 	return &Broker{
-		options:   o,
-		inFlight:  k.InFlight,
-		lookout:   lookout,
-		readAhead: readAhead,
-		consumer:  settings,
-		client:    c,
-		admin:     a,
-		topics:    t,
-		publisher: &publisher{client: c, topics: t, timeout: o.PublishTimeout},
-		logger:    o.Logger,
+		options:     o,
+		inFlight:    k.InFlight,
+		lookout:     lookout,
+		readAhead:   readAhead,
+		consumer:    settings,
+		credentials: cred,
+		client:      c,
+		admin:       a,
+		topics:      t,
+		publisher:   &publisher{client: c, topics: t, timeout: o.PublishTimeout},
+		logger:      o.Logger,
 	}
 }
 
@@ -173,7 +177,7 @@ func (b *Broker) Close() error {
 	}
 	_ = b.publisher.Close()
 	b.client.close(flushTimeout)
-	b.endLog()
-	b.logged.Wait()
+	b.endBackground()
+	b.background.Wait()
 	return nil
 }

@@ -16,8 +16,9 @@ import (
 // client keeps one producer of librdkafka alive: an idempotent producer that has met a fatal error never works again, so
 // it is replaced by the next call. The producer serves administrative requests too.
 type client struct {
-	config *kafka.ConfigMap
-	logger *slog.Logger
+	config      *kafka.ConfigMap
+	credentials *credentials
+	logger      *slog.Logger
 	// background are the goroutines that drain and close producers.
 	background sync.WaitGroup
 
@@ -47,10 +48,12 @@ func (c *client) acquire() (*producer, error) {
 		return nil, errClosed
 	}
 	if c.current == nil {
-		made, err := kafka.NewProducer(c.config)
+		config, password := c.credentials.with(c.config)
+		made, err := kafka.NewProducer(config)
 		if err != nil {
 			return nil, unavailable("make a producer", err)
 		}
+		c.credentials.add(made, password)
 		p := &producer{Producer: made}
 		c.background.Go(func() { c.drain(p) })
 		c.current = p
@@ -104,6 +107,7 @@ func (c *client) retire(p *producer) {
 	c.current = nil
 	c.background.Go(func() {
 		p.users.Wait()
+		c.credentials.remove(p.Producer)
 		p.Close()
 	})
 }
@@ -119,6 +123,7 @@ func (c *client) close(timeout time.Duration) {
 	if p != nil {
 		p.users.Wait()
 		p.Flush(millis(timeout))
+		c.credentials.remove(p.Producer)
 		p.Close()
 	}
 	c.background.Wait()

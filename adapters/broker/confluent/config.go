@@ -70,7 +70,7 @@ func secure(m kafka.ConfigMap, k broker.KafkaURL) {
 		protocol = "SASL_" + protocol
 		m["sasl.mechanism"] = k.SASL
 		m["sasl.username"] = k.Username
-		m["sasl.password"] = k.Password
+		// The password is that of credentials.
 	}
 	m["security.protocol"] = protocol
 }

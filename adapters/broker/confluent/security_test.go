@@ -80,7 +80,9 @@ func TestSASLOverTLSOnKafka(t *testing.T) {
 func testSecure(t *testing.T, rawURL, password string) {
 	t.Helper()
 	o := benchOptions()
-	o.Password = password
+	if password != "" {
+		o.Password = func() string { return password }
+	}
 	b := openTest(t, rawURL, o)
 	publish(t, b, o.Topic, 10, 1)
 	_, msgs := subscribe(t, b, "group-"+o.Topic, o.Topic)
@@ -97,7 +99,7 @@ func TestPasswordStaysSecret(t *testing.T) {
 			servers := addresses(fake(t, kfake.EnableSASL(), kfake.Superuser(m, user, password)))
 			var seen log
 			o := benchOptions()
-			o.Password, o.PublishTimeout = secret, time.Second
+			o.Password, o.PublishTimeout = func() string { return secret }, time.Second
 			o.Logger = slog.New(slog.NewTextHandler(&seen, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			b := openTest(t, "confluent://"+servers+"?sasl="+m+"&username="+user, o)
 			err := b.Publisher().Publish(o.Topic, keyed(1)...)

@@ -28,9 +28,14 @@ func (s *subscription) start() error {
 
 // connect makes the consumer.
 func (s *subscription) connect(settings kafka.ConfigMap) error {
-	var err error
-	s.consumer, err = kafka.NewConsumer(with(consuming(), s.broker.consumer, settings))
-	return unavailable("make a consumer", err)
+	config, password := s.broker.credentials.with(with(consuming(), s.broker.consumer, settings))
+	consumer, err := kafka.NewConsumer(config)
+	if err != nil {
+		return unavailable("make a consumer", err)
+	}
+	s.broker.credentials.add(consumer, password)
+	s.consumer = consumer
+	return nil
 }
 
 // join makes the consumer a member of the group.

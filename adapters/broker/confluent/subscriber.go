@@ -15,6 +15,8 @@ import (
 
 // subscriber implements [message.Subscriber]. Each subscription is a consumer of its own.
 type subscriber struct {
+	broker.Assignment
+
 	broker *Broker
 	group  string
 	start  broker.Start
@@ -40,6 +42,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		return nil, err
 	}
 	sub := newSubscription(ctx, s.broker, s.group, s.start, topic)
+	sub.holds = &s.Assignment
 	stop := context.AfterFunc(s.ctx, sub.end) //nolint:contextcheck // a subscription ends with its subscriber too
 	if err := sub.start(); err != nil {
 		stop()

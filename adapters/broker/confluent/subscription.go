@@ -5,6 +5,7 @@ package confluent
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ type subscription struct {
 	end      context.CancelFunc
 	consumer *kafka.Consumer
 	lanes    map[int32]*lane
+	holds    *broker.Assignment
 	// ready brings the beginnings of partitions; forget ends the search for those of a group.
 	ready  chan beginning
 	forget context.CancelFunc
@@ -152,6 +154,7 @@ func (s *subscription) open(partitions []int32) {
 	for _, n := range partitions {
 		s.lanes[n] = newLane(s.ctx, kafka.TopicPartition{Topic: &s.topic, Partition: n}, limit, s.out, s.broker.inFlight, s.keep)
 	}
+	s.holds.Assign(slices.Collect(maps.Keys(s.lanes)))
 }
 
 // keep notes the group's place; librdkafka commits it.
@@ -174,6 +177,7 @@ func (s *subscription) stop(patience context.Context) {
 		l.finish(patience)
 	}
 	clear(s.lanes)
+	s.holds.Assign(nil)
 	for {
 		select {
 		case _, open := <-s.out:
@@ -189,6 +193,7 @@ func (s *subscription) stop(patience context.Context) {
 // leave closes the consumer, which commits the group's place and leaves the group. librdkafka may wait long for a server
 // that is away: then it goes on in the background.
 func (s *subscription) leave() {
+	s.broker.credentials.remove(s.consumer)
 	left := make(chan struct{})
 	go func() {
 		defer close(left)

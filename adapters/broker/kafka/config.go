@@ -63,15 +63,17 @@ func (s settings) base() *sarama.Config {
 	return c
 }
 
+// authenticate has each connection log in with the password as it is then. With PLAIN, for which Sarama has no way to ask,
+// it is that of when the client is made.
 func (s settings) authenticate(c *sarama.Config) {
 	c.Net.SASL.Enable = true
 	c.Net.SASL.Mechanism = sarama.SASLMechanism(s.SASL)
-	c.Net.SASL.User, c.Net.SASL.Password = s.Username, s.Password
+	c.Net.SASL.User, c.Net.SASL.Password = s.Username, s.Password()
 	switch s.SASL {
 	case sarama.SASLTypeSCRAMSHA256:
-		c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: sha256.New} }
+		c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: sha256.New, password: s.Password} }
 	case sarama.SASLTypeSCRAMSHA512:
-		c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: sha512.New} }
+		c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: sha512.New, password: s.Password} }
 	}
 }
 

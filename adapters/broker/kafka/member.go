@@ -88,11 +88,13 @@ func (m *member) join() error {
 // Setup implements [sarama.ConsumerGroupHandler].
 func (m *member) Setup(s sarama.ConsumerGroupSession) error {
 	m.logger.Info("partitions assigned", "partitions", s.Claims()[m.topic], "generation", s.GenerationID())
+	m.assigned.Assign(s.Claims()[m.topic])
 	return m.begin.reset(s)
 }
 
 // Cleanup implements [sarama.ConsumerGroupHandler]. Sarama commits what is marked after it.
 func (m *member) Cleanup(s sarama.ConsumerGroupSession) error {
+	m.assigned.Assign(nil)
 	m.logger.Info("partitions released", "partitions", s.Claims()[m.topic], "generation", s.GenerationID())
 	return nil
 }

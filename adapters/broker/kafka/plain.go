@@ -18,6 +18,8 @@ import (
 // plain makes subscriptions of watermill-kafka's own subscriber, one for each. It adds what that lacks: missing topics are
 // made, messages know their origin, partitions begin where they must, and Close ends.
 type plain struct {
+	broker.Assignment
+
 	broker *Broker
 	group  string
 	start  broker.Start
@@ -118,7 +120,7 @@ func (p *plain) inner(ctx context.Context, topic string, inHand *inHand) (*wmkaf
 	logger := s.logger.With("topic", topic, "group", p.group)
 	inner, err := wmkafka.NewSubscriber(wmkafka.SubscriberConfig{
 		Brokers: s.Brokers, Unmarshaler: marshaler{}, OverwriteSaramaConfig: config, ConsumerGroup: p.group,
-		Tracer: beginHook{ctx: ctx, inHand: inHand, begin: beginning{
+		Tracer: beginHook{ctx: ctx, inHand: inHand, assigned: &p.Assignment, begin: beginning{
 			broker: p.broker, topic: topic, group: p.group, start: p.start, logger: logger,
 		}},
 	}, watermill.NewSlogLoggerWithLevelMapping(logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug}))

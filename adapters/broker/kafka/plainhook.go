@@ -7,6 +7,8 @@ import (
 
 	"github.com/IBM/sarama"
 	wmkafka "github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
+
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
 )
 
 // beginHook implements watermill-kafka's SaramaTracer, which is the way to its Sarama consumers.
@@ -16,11 +18,13 @@ type beginHook struct {
 	ctx    context.Context //nolint:containedctx // that of the subscription, which Sarama's calls do not know
 	begin  beginning
 	inHand *inHand
+	// assigned learns which partitions there are.
+	assigned *broker.Assignment
 }
 
 // WrapConsumerGroupHandler implements watermill-kafka's SaramaTracer.
 func (h beginHook) WrapConsumerGroupHandler(inner sarama.ConsumerGroupHandler) sarama.ConsumerGroupHandler {
-	return beginHandler{ConsumerGroupHandler: inner, begin: h.begin, inHand: h.inHand}
+	return beginHandler{ConsumerGroupHandler: inner, begin: h.begin, inHand: h.inHand, assigned: h.assigned}
 }
 
 // WrapConsumer implements watermill-kafka's SaramaTracer.
@@ -37,16 +41,24 @@ func (beginHook) WrapPartitionConsumer(inner sarama.PartitionConsumer) sarama.Pa
 type beginHandler struct {
 	sarama.ConsumerGroupHandler
 
-	begin  beginning
-	inHand *inHand
+	begin    beginning
+	inHand   *inHand
+	assigned *broker.Assignment
 }
 
 // Setup implements [sarama.ConsumerGroupHandler].
 func (h beginHandler) Setup(s sarama.ConsumerGroupSession) error {
+	h.assigned.Assign(s.Claims()[h.begin.topic])
 	if err := h.begin.reset(s); err != nil {
 		return err
 	}
 	return h.ConsumerGroupHandler.Setup(s)
+}
+
+// Cleanup implements [sarama.ConsumerGroupHandler].
+func (h beginHandler) Cleanup(s sarama.ConsumerGroupSession) error {
+	h.assigned.Assign(nil)
+	return h.ConsumerGroupHandler.Cleanup(s)
 }
 
 // ConsumeClaim implements [sarama.ConsumerGroupHandler]. At the end of the generation or of the subscription watermill-kafka
@@ -117,6 +129,7 @@ type beginConsumer struct {
 func (c beginConsumer) ConsumePartition(topic string, partition int32, offset int64) (sarama.PartitionConsumer, error) {
 	ctx, cancel := context.WithTimeout(c.hook.ctx, beginTimeout)
 	defer cancel()
+	c.hook.assigned.Add(partition)
 	started, err := c.hook.begin.started(ctx)
 	for n := 1; err != nil && ctx.Err() == nil; n++ {
 		sleep(ctx, pause(n))

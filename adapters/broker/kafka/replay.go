@@ -68,6 +68,7 @@ func (r *replay) start(ctx context.Context, known map[int32]bool) error {
 	if err != nil {
 		return err
 	}
+	r.assigned.Add(partitions...)
 	for _, p := range partitions {
 		known[p] = true
 		r.running.Go(func() { r.readPartition(ctx, p, r.begin.offset(started, p)) })

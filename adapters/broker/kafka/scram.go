@@ -6,15 +6,16 @@ import (
 	"github.com/xdg-go/scram"
 )
 
-// scramClient implements [sarama.SCRAMClient].
+// scramClient implements [sarama.SCRAMClient] for one login, with the password as it is then.
 type scramClient struct {
 	hash         func() hash.Hash
+	password     func() string
 	conversation *scram.ClientConversation
 }
 
-// Begin implements [sarama.SCRAMClient].
-func (c *scramClient) Begin(username, password, authorization string) error {
-	client, err := scram.HashGeneratorFcn(c.hash).NewClient(username, password, authorization)
+// Begin implements [sarama.SCRAMClient]. The password that Sarama knows is the one of when the client was made.
+func (c *scramClient) Begin(username, _, authorization string) error {
+	client, err := scram.HashGeneratorFcn(c.hash).NewClient(username, c.password(), authorization)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,9 @@ var mechanisms = []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}
 func roundTrip(t *testing.T, addresses []string, query, password string) {
 	t.Helper()
 	o := options()
-	o.Password = password
+	if password != "" {
+		o.Password = func() string { return password }
+	}
 	b := open(t, addresses, query, o)
 	msgs := keyed("key", 3, 1)
 	publish(t, b, o.Topic, msgs...)
@@ -49,7 +51,10 @@ func wantRefused(t *testing.T, addresses []string, query, password string) {
 	t.Helper()
 	var log strings.Builder
 	o := options()
-	o.Password, o.PublishTimeout = password, time.Second
+	o.PublishTimeout = time.Second
+	if password != "" {
+		o.Password = func() string { return password }
+	}
 	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b := open(t, addresses, query, o)
 	err := b.Publisher().Publish(o.Topic, keyed("key", 1, 1)...)

@@ -16,6 +16,8 @@ const closeGrace = 5 * time.Second
 
 // subscriber implements [message.Subscriber].
 type subscriber struct {
+	broker.Assignment
+
 	broker *Broker
 	group  string
 	start  broker.Start
@@ -43,6 +45,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		return nil, errClosed
 	}
 	sub := newSubscription(s.broker, topic, s.group, s.start)
+	sub.assigned = &s.Assignment
 	r, err := s.reader(sub)
 	if err != nil {
 		return nil, err
@@ -88,6 +91,7 @@ type subscription struct {
 	topics   *topics
 	topic    string
 	begin    beginning
+	assigned *broker.Assignment
 	out      chan *message.Message
 	logger   *slog.Logger
 }
@@ -96,9 +100,10 @@ func newSubscription(b *Broker, topic, group string, start broker.Start) subscri
 	logger := b.settings.logger.With("topic", topic, "group", group)
 	return subscription{
 		settings: b.settings, topics: b.topics, topic: topic,
-		begin:  beginning{broker: b, topic: topic, group: group, start: start, logger: logger},
-		out:    make(chan *message.Message, b.settings.InFlight),
-		logger: logger,
+		begin:    beginning{broker: b, topic: topic, group: group, start: start, logger: logger},
+		assigned: new(broker.Assignment),
+		out:      make(chan *message.Message, b.settings.InFlight),
+		logger:   logger,
 	}
 }
 

@@ -14,6 +14,8 @@ const window = 2000
 
 // subscriber implements [message.Subscriber].
 type subscriber struct {
+	broker.Assignment
+
 	broker *Broker
 	group  string
 	start  broker.Start
@@ -38,7 +40,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		return nil, err
 	}
 	sub := &subscription{
-		broker: s.broker, name: topic, group: s.group, start: s.start,
+		broker: s.broker, name: topic, group: s.group, start: s.start, assigned: &s.Assignment,
 		out:    make(chan *message.Message, window),
 		logger: s.broker.logger.With("topic", topic, "group", s.group),
 	}

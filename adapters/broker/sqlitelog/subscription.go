@@ -19,8 +19,10 @@ type subscription struct {
 	name   string
 	group  string
 	start  broker.Start
-	out    chan *message.Message
-	logger *slog.Logger
+	// assigned is told while the one partition is read.
+	assigned *broker.Assignment
+	out      chan *message.Message
+	logger   *slog.Logger
 }
 
 // read delivers records until ctx ends.
@@ -60,6 +62,8 @@ func (s *subscription) deliver(ctx context.Context, t *topic, acked func(next in
 		level = slog.LevelDebug // whoever only reads takes nothing from others
 	}
 	s.logger.Log(ctx, level, "partitions assigned", "partitions", []int32{0}, "offset", next)
+	s.assigned.Assign([]int32{0})
+	defer s.assigned.Assign(nil)
 	r := newReader(s.broker.file.reads, t, next)
 	defer r.close()
 	// The delivery ends after the last call of Deliver, so that what was acked until then counts.

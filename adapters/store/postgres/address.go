@@ -41,8 +41,11 @@ func parse(rest string, o store.Options) (*pgxpool.Config, error) {
 		}
 		return nil, domain.Invalid("", detail)
 	}
-	if o.Password != "" {
-		cfg.ConnConfig.Password = o.Password
+	if o.Password != nil {
+		cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+			c.Password = o.Password()
+			return nil
+		}
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = connectTimeout
@@ -112,6 +115,15 @@ func connections(ctx context.Context, cfg *pgxpool.Config, size int32, statement
 		return conn.PgConn().Exec(ctx, statements).Close()
 	}
 	return pgxpool.NewWithConfig(ctx, cfg)
+}
+
+// current returns a copy that has the password as it is now.
+func current(ctx context.Context, cfg *pgxpool.Config) (*pgx.ConnConfig, error) {
+	c := cfg.ConnConfig.Copy()
+	if cfg.BeforeConnect == nil {
+		return c, nil
+	}
+	return c, cfg.BeforeConnect(ctx, c)
 }
 
 // closedWith returns a copy whose connections are closed when the context ends, whatever they wait for.

@@ -26,7 +26,7 @@ func TestBadURLs(t *testing.T) {
 		"", "x", "user=u password=" + secret, "//u:" + secret + "@h:port/db", "//u:" + secret + "@h/db?sslmode=maybe",
 		"//u:" + secret + "%zz@h/db", "//u:" + secret + "@h/db?pool_max_conns=many", "//u@h/db?sslmode=verify-ca&sslrootcert=/nowhere&password=" + secret,
 	} {
-		s, err := Open(t.Context(), rest, store.Options{Password: secret})
+		s, err := Open(t.Context(), rest, store.Options{Password: func() string { return secret }})
 		if !errors.Is(err, domain.ErrInvalid) || s != nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("%q: %v, %v; want a domain.ErrInvalid without the secret", rest, s, err)
 		}
@@ -40,9 +40,15 @@ func TestBadURLs(t *testing.T) {
 
 // TestPassword has the setting go before the URL.
 func TestPassword(t *testing.T) {
-	cfg, err := parse("//u:other@h/db?pool_max_conns=3", store.Options{Password: secret})
-	if err != nil || cfg.ConnConfig.Password != secret || cfg.MaxConns != 3 || cfg.ConnConfig.ConnectTimeout == 0 {
+	now := secret
+	cfg, err := parse("//u:other@h/db?pool_max_conns=3", store.Options{Password: func() string { return now }})
+	if err != nil || cfg.MaxConns != 3 || cfg.ConnConfig.ConnectTimeout == 0 {
 		t.Errorf("%+v, %v", cfg, err)
+	}
+	for _, now = range []string{secret, "another one"} {
+		if c, err := current(t.Context(), cfg); err != nil || c.Password != now {
+			t.Errorf("got the password %q, %v; want %q", c.Password, err, now)
+		}
 	}
 	cfg, err = parse("//u:other@h/db?connect_timeout=7", store.Options{})
 	if err != nil || cfg.ConnConfig.Password != "other" || cfg.MaxConns != maxReaders || cfg.ConnConfig.ConnectTimeout != 7*time.Second {

@@ -62,7 +62,13 @@ func open(ctx context.Context, rest string, o store.Options) (*Store, error) {
 	// The pools live longer than the call.
 	ctx = context.WithoutCancel(ctx)
 	s := &Store{texts: texts(), hold: defaultHold, patience: defaultPatience}
-	s.schema = newPreparation(func(ctx context.Context) error { return migrate(ctx, cfg.ConnConfig, migrations) })
+	s.schema = newPreparation(func(ctx context.Context) error {
+		now, err := current(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		return migrate(ctx, now, migrations)
+	})
 	if s.readers, err = connections(ctx, cfg, cfg.MaxConns, readerSession); err != nil {
 		return nil, fmt.Errorf("prepare connections: %w", err)
 	}

@@ -1,0 +1,34 @@
+package consumer_test
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/ports/consumer"
+)
+
+func TestBehind(t *testing.T) {
+	bounds := map[int32]application.Bounds{0: {First: 10, Next: 20}, 1: {First: 0, Next: 5}, 2: {First: 7, Next: 7}, 3: {First: 0, Next: 1000}}
+	for name, c := range map[string]struct {
+		place   consumer.Place
+		kept    map[int32]int64
+		records int64
+		from    map[int32]int64
+	}{
+		"nothing assigned":           {place: consumer.Place{Next: map[int32]int64{0: 15}}, from: map[int32]int64{}},
+		"nothing seen or kept":       {place: consumer.Place{Assigned: []int32{0, 1, 2}}, records: 15, from: map[int32]int64{0: 10, 1: 0, 2: 7}},
+		"as far as it has seen":      {place: consumer.Place{Assigned: []int32{0, 1}, Next: map[int32]int64{0: 15, 1: 5, 3: 2}}, records: 5, from: map[int32]int64{0: 15, 1: 5}},
+		"as far as the group":        {place: consumer.Place{Assigned: []int32{0}, Next: map[int32]int64{0: 12}}, kept: map[int32]int64{0: 18}, records: 2, from: map[int32]int64{0: 18}},
+		"a place behind the log":     {place: consumer.Place{Assigned: []int32{0}, Next: map[int32]int64{0: 25}}, from: map[int32]int64{0: 20}},
+		"a place before the log":     {place: consumer.Place{Assigned: []int32{0}}, kept: map[int32]int64{0: 3}, records: 10, from: map[int32]int64{0: 10}},
+		"a partition without bounds": {place: consumer.Place{Assigned: []int32{0, 9}}, kept: map[int32]int64{0: 20}, from: map[int32]int64{0: 20}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			records, from := c.place.Behind(bounds, c.kept)
+			if records != c.records || !maps.Equal(from, c.from) {
+				t.Errorf("got %d from %v, want %d from %v", records, from, c.records, c.from)
+			}
+		})
+	}
+}
