@@ -25,6 +25,7 @@ type App struct {
 	logger    *slog.Logger
 	handler   http.Handler
 	tls       *tls.Config
+	load      *rest.Load
 	log       *broker.Log
 	spool     *broker.Spool
 	consumers consumers
@@ -43,11 +44,11 @@ type App struct {
 	addrTLS   net.Addr
 }
 
-func newApp(cfg valid, logger *slog.Logger, handler http.Handler, secure *tls.Config, log *broker.Log, spool *broker.Spool, c consumers, h *health,
+func newApp(cfg valid, logger *slog.Logger, handler http.Handler, secure *tls.Config, load *rest.Load, log *broker.Log, spool *broker.Spool, c consumers, h *health,
 	behind *lag, r *retention, t *telemetry, admin *adminListener, i inspecting, b broker.Broker, s application.Store,
 ) *App {
 	return &App{
-		cfg: cfg.Config, logger: logger, handler: handler, tls: secure, log: log, spool: spool, consumers: c, health: h, lag: behind, retention: r,
+		cfg: cfg.Config, logger: logger, handler: handler, tls: secure, load: load, log: log, spool: spool, consumers: c, health: h, lag: behind, retention: r,
 		telemetry: t, admin: admin, letters: i.letters,
 		volatile: isVolatile(b) && s.Volatile(), awaitConsumer: isVolatile(b), listening: make(chan struct{}),
 	}
@@ -111,12 +112,12 @@ func (a *App) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	server := rest.NewServer(a.handler, rest.Options{Logger: a.logger})
+	server := rest.NewServer(a.handler, rest.Options{Logger: a.logger, Load: a.load})
 	server.TLSConfig = a.tls
 	served := make(chan error, 2)
-	running.Go(func() { served <- server.Serve(plain) })
+	running.Go(func() { served <- server.Serve(a.load.Listener(plain)) })
 	if secure != nil {
-		running.Go(func() { served <- server.ServeTLS(secure, "", "") })
+		running.Go(func() { served <- server.ServeTLS(a.load.Listener(secure), "", "") })
 	}
 	close(a.listening)
 	a.logger.InfoContext(ctx, "listening", "addr", a.addr.String(), "broker", redactURL(a.cfg.Broker), "store", redactURL(a.cfg.Store))

@@ -60,7 +60,13 @@ var layers = map[string]layer{
 	"adapters/broker/sqlitelog":  brokerAdapter("modernc.org/sqlite", "github.com/pressly/goose/v3"),
 	"adapters/broker/brokertest": brokerAdapter("go.uber.org/goleak", "github.com/stretchr/testify"),
 
-	"adapters/store":           storeAdapter(),
+	"adapters/circuit": {libraries: []string{"github.com/failsafe-go/failsafe-go"}},
+	"adapters/limit": {
+		ours:      []string{"domain", "application", "adapters/circuit"},
+		libraries: []string{"github.com/redis/go-redis/v9", "github.com/hashicorp/golang-lru/v2"},
+	},
+
+	"adapters/store":           {ours: []string{"domain", "application", "adapters/circuit"}},
 	"adapters/store/memory":    storeAdapter(),
 	"adapters/store/sqlite":    storeAdapter("modernc.org/sqlite", "github.com/pressly/goose/v3"),
 	"adapters/store/postgres":  storeAdapter("github.com/jackc/pgx/v5", "github.com/pressly/goose/v3"),
@@ -78,6 +84,7 @@ var layers = map[string]layer{
 		ours: []string{
 			"domain", "application", "ports/rest", "ports/consumer", "ports/admin", "adapters/auth",
 			"adapters/broker", "adapters/broker/gochannel", "adapters/broker/kafka", "adapters/broker/confluent", "adapters/broker/sqlitelog",
+			"adapters/circuit", "adapters/limit",
 			"adapters/store", "adapters/store/memory", "adapters/store/sqlite", "adapters/store/postgres",
 			"adapters/secret",
 		},
@@ -222,6 +229,14 @@ func TestLayersAreHeld(t *testing.T) {
 		{"adapters/broker/kafka/x.go", module + "/adapters/broker/brokertest", false},
 		{"adapters/broker/kafka/x_test.go", module + "/adapters/broker/brokertest", true},
 		{"adapters/broker/gochannel/x.go", watermill + "-kafka/v3/pkg/kafka", false},
+		{"adapters/limit/x.go", "github.com/redis/go-redis/v9", true},
+		{"adapters/limit/x.go", module + "/adapters/circuit", true},
+		{"adapters/limit/x.go", module + "/ports/rest", false},
+		{"adapters/limit/x.go", module + "/adapters/store", false},
+		{"adapters/circuit/x.go", module + "/domain", false},
+		{"adapters/store/x.go", module + "/adapters/circuit", true},
+		{"adapters/store/x.go", module + "/adapters/limit", false},
+		{"adapters/store/memory/x.go", "github.com/redis/go-redis/v9", false},
 		{"adapters/store/memory/x.go", module + "/adapters/store", true},
 		{"adapters/store/memory/x.go", module + "/adapters/broker", false},
 		{"adapters/store/memory/x.go", module + "/adapters/store/storetest", false},

@@ -32,6 +32,7 @@ type collector struct {
 	letters   *broker.Letters
 	consumers consumers
 	volatile  bool
+	limits    bounds
 
 	bounds *answer[map[int32]application.Bounds]
 	places *answer[map[int32]int64]
@@ -49,9 +50,9 @@ type collector struct {
 }
 
 func newCollector(cfg valid, t *telemetry, b broker.Broker, l *broker.Log, s *broker.Spool, st application.Store, c consumers,
-	i inspecting, h *health,
+	i inspecting, h *health, limits bounds,
 ) *collector {
-	n := &collector{metrics: t.metrics, log: l, letters: i.letters, consumers: c, volatile: st.Volatile(), trails: make(map[int32]trail)}
+	n := &collector{limits: limits, metrics: t.metrics, log: l, letters: i.letters, consumers: c, volatile: st.Volatile(), trails: make(map[int32]trail)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.places = ask(func(ctx context.Context) (map[int32]int64, error) { return st.Positions(ctx, cfg.Topic) })
 	n.parts = ask(func(ctx context.Context) ([]rest.Part, error) { return h.ready(ctx), nil })
@@ -223,6 +224,9 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	} {
 		ch <- d
 	}
+	for _, d := range descriptionsOfBound {
+		ch <- d
+	}
 }
 
 // Collect implements [prometheus.Collector].
@@ -230,6 +234,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.await()
 	to := emitter(ch)
 	c.collectLog(to)
+	c.limits.collect(to)
 	to.consumer("recorder", c.consumers.recorder)
 	if c.consumers.inspector != nil {
 		to.consumer("inspector", c.consumers.inspector)

@@ -4,13 +4,16 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 	"github.com/netstreamflow/netstreamflow/ports/admin"
+	"github.com/netstreamflow/netstreamflow/ports/rest"
 )
 
 // Config is what the service is told. The zero value is not valid: start from [DefaultConfig].
@@ -67,6 +70,22 @@ type Config struct {
 	TLSSelfSigned                bool
 	// CORSOrigin lists origins of pages that may call, with commas between them, or is "*" for all.
 	CORSOrigin string
+	// RateLimitPublish and RateLimitRead are how many events, and how many requests that read, each caller may have; the zero
+	// value is without limit.
+	RateLimitPublish, RateLimitRead application.Quota
+	// RateLimitStore is the URL of a Redis that instances share the limits through, "" to keep them in this process, and
+	// RateLimitStorePassword its password. RateLimitFail is "open" or "closed": whether requests are let through while it is away.
+	RateLimitStore, RateLimitStorePassword, RateLimitFail string
+	// TrustedProxies may say in headers where a request comes from.
+	TrustedProxies []netip.Prefix
+	// MaxRequests is how many requests that publish may be in flight, and as many that query; MaxBodyMemory is how many bytes
+	// their large bodies may take, MaxConnections how many connections may be open.
+	MaxRequests    int
+	MaxBodyMemory  int64
+	MaxConnections int
+	// QueryTimeout is how long the store may take for a query, MaxQueries how many may wait for it.
+	QueryTimeout time.Duration
+	MaxQueries   int
 	// LogLevel and LogFormat ("text" or "json") shape the log.
 	LogLevel  slog.Level
 	LogFormat string
@@ -112,6 +131,12 @@ func DefaultConfig() Config {
 		AdminListen:     "127.0.0.1:5001",
 		Auth:            authNone,
 		JWTLeeway:       time.Minute,
+		RateLimitFail:   failOpen,
+		MaxRequests:     rest.DefaultMaxRequests,
+		MaxBodyMemory:   rest.DefaultMaxBodies,
+		MaxConnections:  rest.DefaultMaxConnections,
+		QueryTimeout:    10 * time.Second,
+		MaxQueries:      256,
 		LogLevel:        slog.LevelInfo,
 		LogFormat:       defaultLogFormat(),
 		ShutdownTimeout: 30 * time.Second,
@@ -210,6 +235,17 @@ func (c *Config) settings() []*setting {
 		{name: "admin-listen", usage: "`address` for metrics, health and profiles; empty for none, port 0 picks a free port", value: text(&c.AdminListen, orEmpty(checkAddress))},
 		{name: "insecure-admin", usage: "let admin-listen be an address that other machines may reach", value: boolean(&c.InsecureAdmin)},
 		{name: "secrets-refresh", usage: "how `often` secrets that are kept elsewhere are fetched again; 0 is never, and files are looked at each second in any case", value: orZero(&c.SecretsRefresh, duration(&c.SecretsRefresh, time.Second, maxRefresh))},
+		{name: "rate-limit-publish", usage: "`rate` of the events that each caller may publish, such as 100/s, or 500/5s for more at once; 0 is without limit", value: quota(&c.RateLimitPublish)},
+		{name: "rate-limit-read", usage: "`rate` of the requests that each caller may read with, 0 is without limit", value: quota(&c.RateLimitRead)},
+		{name: "rate-limit-store", usage: "`URL` of a Redis that instances share the limits through, redis://[user@]host:port[/database] or rediss://…; empty is to keep them in this process", value: text(&c.RateLimitStore, checkLimitStore), redact: redactURL},
+		{name: "rate-limit-store-password", usage: "`password` of that Redis", value: text(&c.RateLimitStorePassword, nil), secret: true},
+		{name: "rate-limit-fail", usage: "`what` to do while that Redis is away: open, let requests through, or closed, refuse them", value: choice(&c.RateLimitFail, failOpen, failClosed)},
+		{name: "trusted-proxies", usage: "`networks` of the proxies that may say in Forwarded or X-Forwarded-For where a request comes from, with commas between them", value: networks(&c.TrustedProxies)},
+		{name: "max-requests", usage: "`number` of requests that may be in flight, those that publish and those that read each; more get 503 at once", value: integer(&c.MaxRequests, 1, maxInFlight)},
+		{name: "max-body-memory", usage: "`bytes` that the large bodies in flight may take together; the next gets 503 at once", value: integer(&c.MaxBodyMemory, 1<<20, maxMemory)},
+		{name: "max-connections", usage: "`number` of connections that may be open; more are closed at once", value: integer(&c.MaxConnections, 1, maxConnections)},
+		{name: "query-timeout", usage: "how `long` the store may take for a query, or for the first event of one without limit", value: duration(&c.QueryTimeout, 10*time.Millisecond, 10*time.Minute)},
+		{name: "max-queries", usage: "`number` of queries that may wait for their first event, and half as many without limit that may be under way; more get 503 at once", value: integer(&c.MaxQueries, 2, maxInFlight)},
 	}
 	all = append(all, c.securitySettings()...)
 	return append(all, []*setting{

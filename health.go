@@ -14,6 +14,8 @@ import (
 
 	"github.com/netstreamflow/netstreamflow/adapters/auth"
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/limit"
+	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/ports/consumer"
 	"github.com/netstreamflow/netstreamflow/ports/rest"
@@ -30,6 +32,10 @@ type health struct {
 	broker, store *check
 	log           *broker.Log
 	spool         *broker.Spool
+	guard         *store.Guard
+	limiter       *limit.Redis
+	limits        *check
+	limitsClosed  bool
 	consumer      *consumer.Consumer
 	lag           *lag
 	// keys are those of tokens that come from the network, nil where they do not.
@@ -37,10 +43,11 @@ type health struct {
 	draining atomic.Bool
 }
 
-func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s application.Store, c consumers, behind *lag, a *auth.Authenticator,
-	logger *slog.Logger,
+func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s application.Store, g *store.Guard, limiter *limit.Redis,
+	cfg valid, c consumers, behind *lag, a *auth.Authenticator, logger *slog.Logger,
 ) *health {
 	h := &health{
+		guard: g, limiter: limiter, limitsClosed: cfg.RateLimitFail == failClosed,
 		log:      l,
 		spool:    spool,
 		broker:   &check{name: "broker", logger: logger},
@@ -54,6 +61,9 @@ func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s applicatio
 	if a != nil && a.Tokens != nil {
 		h.keys = a.Tokens.Remote()
 	}
+	if limiter != nil {
+		h.limits = &check{name: "limiter", ping: limiter.Ping, logger: logger}
+	}
 	return h
 }
 
@@ -61,7 +71,7 @@ func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s applicatio
 func (h *health) ready(ctx context.Context) []rest.Part {
 	var asking sync.WaitGroup
 	var store rest.Part
-	asking.Go(func() { store = h.store.part(ctx) })
+	asking.Go(func() { store = h.querying(h.store.part(ctx)) })
 	logParts := h.logParts(ctx)
 	asking.Wait()
 	parts := append(logParts, store)
@@ -70,6 +80,9 @@ func (h *health) ready(ctx context.Context) []rest.Part {
 	}
 	if h.keys != nil {
 		parts = append(parts, keysPart(h.keys.Status()))
+	}
+	if h.limiter != nil {
+		parts = append(parts, h.limiting(ctx))
 	}
 	if h.draining.Load() {
 		parts = append(parts, rest.Part{Name: "service", Detail: "is shutting down"})
@@ -175,6 +188,36 @@ func (h *health) publishing(p rest.Part) rest.Part {
 		what = p.Detail + ", and " + what
 	}
 	return rest.Part{Name: p.Name, Up: p.Up && refused < r.Lanes, Detail: what}
+}
+
+// querying adds to the store's part that its circuit breaker refuses queries.
+func (h *health) querying(p rest.Part) rest.Part {
+	s := h.guard.State().Breaker
+	if !s.Open || p.Up && s.Due { // nobody has asked since the store is back
+		return p
+	}
+	what := "queries are refused since " + s.Since.UTC().Format(time.RFC3339)
+	if p.Detail != "" {
+		what = p.Detail + ", and " + what
+	}
+	return rest.Part{Name: p.Name, Detail: what}
+}
+
+// limiting says whether the rate limits can be held. The server is asked besides: an instance that is not ready gets no
+// requests, which would find out that it is back.
+func (h *health) limiting(ctx context.Context) rest.Part {
+	p, s := h.limits.part(ctx), h.limiter.State()
+	if p.Up && (!s.Open || s.Due) {
+		return p
+	}
+	p = rest.Part{Name: p.Name, Up: !h.limitsClosed, Detail: "the rate limits are not held"}
+	if h.limitsClosed {
+		p.Detail = "requests are refused, as the rate limits cannot be held"
+	}
+	if s.Open {
+		p.Detail += ", since " + s.Since.UTC().Format(time.RFC3339)
+	}
+	return p
 }
 
 // spoolPart says what waits in the spool; it is not up when it takes nothing more.

@@ -36,6 +36,7 @@ const (
 	labelPart       = "part"
 	labelTo         = "to"
 	labelAction     = "action"
+	labelBound      = "bound"
 
 	outcomeOK     = "ok"
 	outcomeFailed = "failed"

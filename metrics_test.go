@@ -190,9 +190,26 @@ func TestMetricsCount(t *testing.T) {
 		"netstreamflow_store_query_duration_seconds": {
 			"outcome=ok,query=event": 1, "outcome=failed,query=event": 0, "outcome=ok,query=list": 1, "outcome=failed,query=list": 0,
 		},
-		"netstreamflow_dead_letters_open": {"": 0},
-		"netstreamflow_ready":             {"": 1},
-		"netstreamflow_part_up":           {"part=broker": 1, "part=store": 1, "part=consumer": 1},
+		"netstreamflow_load_in_use": {
+			"bound=publish_requests": 0, "bound=read_requests": 0, "bound=body_bytes": 0, "bound=connections": 1,
+		},
+		"netstreamflow_load_limit": {
+			"bound=publish_requests": 1024, "bound=read_requests": 1024, "bound=body_bytes": 128 << 20, "bound=connections": 8192,
+		},
+		"netstreamflow_load_refused_total": {
+			"bound=publish_requests": 0, "bound=read_requests": 0, "bound=body_bytes": 0, "bound=connections": 0,
+		},
+		"netstreamflow_limiter_limited_requests_total":   {"": 0},
+		"netstreamflow_limiter_uncounted_requests_total": {"": 0},
+		"netstreamflow_store_queries":                    {"bound=waiting": 0, "bound=streaming": 0},
+		"netstreamflow_store_queries_limit":              {"bound=waiting": 256, "bound=streaming": 128},
+		"netstreamflow_store_refused_queries_total":      {"reason=overload": 0, "reason=refused": 0},
+		"netstreamflow_store_query_retries_total":        {"": 0},
+		"netstreamflow_store_query_timeouts_total":       {"": 0},
+		"netstreamflow_store_breaker_open":               {"": 0},
+		"netstreamflow_dead_letters_open":                {"": 0},
+		"netstreamflow_ready":                            {"": 1},
+		"netstreamflow_part_up":                          {"part=broker": 1, "part=store": 1, "part=consumer": 1},
 	} {
 		if got := values(families[name]); !maps.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", name, got, want)

@@ -3,16 +3,19 @@ package netstreamflow_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/netstreamflow/netstreamflow"
 )
@@ -162,6 +165,78 @@ func TestBrokerAway(t *testing.T) {
 				t.Errorf("the broker is back, and publishing %v later", took)
 			} else {
 				t.Logf("publishing goes on after %v", took)
+			}
+		})
+	}
+}
+
+// TestBrokerHangsAndFlaps has a broker that answers everything but what is published, and then one that ends the connections of
+// every other publication: all requests are answered in time, queries work, and when the broker is well again so is publishing.
+func TestBrokerHangsAndFlaps(t *testing.T) {
+	for _, scheme := range kafkaDrivers {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			k, address := newKafkaOnOff(t)
+			k.on()
+			var hangs, flaps atomic.Bool
+			var produced atomic.Int64
+			k.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+				k.cluster.KeepControl()
+				if flaps.Load() && produced.Add(1)%2 == 0 {
+					return nil, errors.New("the connection ends"), true
+				}
+				return nil, nil, hangs.Load()
+			})
+			cfg := netstreamflow.DefaultConfig()
+			cfg.Store = "memory:"
+			cfg.Listen, cfg.Broker, cfg.LogOutput, cfg.PublishTimeout = "127.0.0.1:0", scheme+"://"+address, t.Output(), 2*time.Second
+			url, _ := start(t, cfg)
+			awaitPost(t, url, "user", http.StatusAccepted)
+
+			hangs.Store(true)
+			begun := time.Now()
+			for body := ""; !strings.Contains(body, "refused"); _, body = get(t, url+"/health/ready") {
+				if took := post(t, url, "user").took; took > cfg.PublishTimeout+time.Second || time.Since(begun) > patience {
+					t.Fatalf("an answer took %v after %v: %s", took, time.Since(begun), body)
+				}
+			}
+			var fast int
+			for range 100 {
+				if r := post(t, url, "user"); r.status != http.StatusServiceUnavailable {
+					t.Errorf("%d while it hangs", r.status)
+				} else if r.took < 100*time.Millisecond {
+					fast++
+				}
+			}
+			if fast < 90 {
+				t.Errorf("%d of 100 answers came at once", fast)
+			}
+			if status, _ := get(t, url+"/api/events?limit=10"); status != http.StatusOK {
+				t.Errorf("a query gives %d", status)
+			}
+			hangs.Store(false)
+			if took := awaitPost(t, url, "user", http.StatusAccepted); took > 10*time.Second {
+				t.Errorf("the broker answers again, and publishing goes on %v later", took)
+			}
+
+			flaps.Store(true)
+			var accepted int
+			for range 20 {
+				r := post(t, url, "user")
+				if r.took > cfg.PublishTimeout+time.Second || r.status != http.StatusAccepted && r.status != http.StatusServiceUnavailable {
+					t.Errorf("%d after %v while it flaps", r.status, r.took)
+				}
+				if r.status == http.StatusAccepted {
+					accepted++
+				}
+			}
+			t.Logf("%d of 20 were accepted while it flapped", accepted)
+			if accepted == 0 {
+				t.Error("nothing was accepted while it flapped")
+			}
+			flaps.Store(false)
+			if took := awaitPost(t, url, "user", http.StatusAccepted); took > 10*time.Second {
+				t.Errorf("the broker is well, and publishing goes on %v later", took)
 			}
 		})
 	}

@@ -163,9 +163,7 @@ func provideRecord(s application.Store, t *telemetry) *application.Record {
 	return application.NewRecord(&observedRecorder{Recorder: s, telemetry: t})
 }
 
-func provideFind(s application.Store, t *telemetry) *application.Find {
-	return application.NewFind(&observedReader{Reader: s, telemetry: t})
-}
+func provideFind(g *store.Guard) *application.Find { return application.NewFind(g) }
 
 func providePublish(log application.Log, cfg valid) *application.Publish {
 	return application.NewPublish(log, cfg.PublishTimeout)
@@ -173,12 +171,13 @@ func providePublish(log application.Log, cfg valid) *application.Publish {
 
 func provideHandler(
 	cfg valid, p *application.Publish, f *application.Find, l *application.Letters, i *application.Inspect, h *health, t *telemetry,
-	a *auth.Authenticator, logger *slog.Logger,
+	a *auth.Authenticator, load *rest.Load, limits rest.Limits, logger *slog.Logger,
 ) (http.Handler, error) {
 	return rest.NewHandler(rest.Options{
 		Publish: p, Find: f, Letters: l, Inspect: i, Live: h.live, Ready: h.ready, MaxBody: cfg.MaxBody, Version: Version(),
 		Logger: logger, Observer: t,
 		Authenticate: authenticate(a), OwnUser: cfg.AuthOwnUser, Origins: cfg.corsOrigins(), HSTS: cfg.TLSCert != "",
+		Load: load, Limits: limits, TrustedProxies: cfg.TrustedProxies,
 	})
 }
 

@@ -101,13 +101,27 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	find := provideFind(store, netstreamflowTelemetry)
+	guard := provideGuard(netstreamflowValid, store, netstreamflowTelemetry, logger)
+	find := provideFind(guard)
 	netstreamflowInspecting, cleanup8 := provideInspecting(netstreamflowValid, broker, logger)
 	letters := provideLetters(netstreamflowInspecting)
 	inspect := provideInspect(netstreamflowValid, broker, netstreamflowInspecting, store)
+	redis, cleanup9, err := provideLimitStore(netstreamflowValid, logger)
+	if err != nil {
+		cleanup8()
+		cleanup7()
+		cleanup6()
+		cleanup5()
+		cleanup4()
+		cleanup3()
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
 	record := provideRecord(store, netstreamflowTelemetry)
 	netstreamflowConsumers, err := provideConsumers(netstreamflowValid, broker, store, record, netstreamflowTelemetry, logger)
 	if err != nil {
+		cleanup9()
 		cleanup8()
 		cleanup7()
 		cleanup6()
@@ -119,8 +133,9 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		return nil, nil, err
 	}
 	netstreamflowLag := newLag(netstreamflowValid, broker, store, netstreamflowConsumers, logger)
-	authenticator, cleanup9, err := provideAuthenticator(netstreamflowValid, logger)
+	authenticator, cleanup10, err := provideAuthenticator(netstreamflowValid, logger)
 	if err != nil {
+		cleanup9()
 		cleanup8()
 		cleanup7()
 		cleanup6()
@@ -131,9 +146,12 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	netstreamflowHealth := newHealth(broker, log, spool, store, netstreamflowConsumers, netstreamflowLag, authenticator, logger)
-	handler, err := provideHandler(netstreamflowValid, publish, find, letters, inspect, netstreamflowHealth, netstreamflowTelemetry, authenticator, logger)
+	netstreamflowHealth := newHealth(broker, log, spool, store, guard, redis, netstreamflowValid, netstreamflowConsumers, netstreamflowLag, authenticator, logger)
+	load := provideLoad(netstreamflowValid)
+	limits := provideLimits(netstreamflowValid, redis)
+	handler, err := provideHandler(netstreamflowValid, publish, find, letters, inspect, netstreamflowHealth, netstreamflowTelemetry, authenticator, load, limits, logger)
 	if err != nil {
+		cleanup10()
 		cleanup9()
 		cleanup8()
 		cleanup7()
@@ -147,6 +165,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	config, err := provideTLS(netstreamflowValid, logger)
 	if err != nil {
+		cleanup10()
 		cleanup9()
 		cleanup8()
 		cleanup7()
@@ -160,6 +179,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	}
 	netstreamflowRetention, err := newRetention(netstreamflowValid, broker, store, netstreamflowInspecting, logger)
 	if err != nil {
+		cleanup10()
 		cleanup9()
 		cleanup8()
 		cleanup7()
@@ -171,10 +191,12 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	netstreamflowCollector := newCollector(netstreamflowValid, netstreamflowTelemetry, broker, log, spool, store, netstreamflowConsumers, netstreamflowInspecting, netstreamflowHealth)
+	netstreamflowBounds := newBounds(load, guard, redis)
+	netstreamflowCollector := newCollector(netstreamflowValid, netstreamflowTelemetry, broker, log, spool, store, netstreamflowConsumers, netstreamflowInspecting, netstreamflowHealth, netstreamflowBounds)
 	netstreamflowAdminListener := newAdminListener(netstreamflowValid, netstreamflowTelemetry, netstreamflowCollector, handler, logger)
-	app := newApp(netstreamflowValid, logger, handler, config, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowLag, netstreamflowRetention, netstreamflowTelemetry, netstreamflowAdminListener, netstreamflowInspecting, broker, store)
+	app := newApp(netstreamflowValid, logger, handler, config, load, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowLag, netstreamflowRetention, netstreamflowTelemetry, netstreamflowAdminListener, netstreamflowInspecting, broker, store)
 	return app, func() {
+		cleanup10()
 		cleanup9()
 		cleanup8()
 		cleanup7()

@@ -23,6 +23,9 @@ var (
 	ErrBadCredentials = errors.New("bad credentials")
 	// ErrForbidden says that it is known who calls, and that this caller may not do it.
 	ErrForbidden = errors.New("forbidden")
+	// ErrOverloaded says that there is more to do than the service takes on, and that this was not begun: trying again later
+	// may help.
+	ErrOverloaded = errors.New("overloaded")
 )
 
 // Violation is one fault of an input.

@@ -12,7 +12,7 @@ func TestInvalidErrorIsInvalid(t *testing.T) {
 	if !errors.Is(err, ErrInvalid) {
 		t.Error("it is not ErrInvalid")
 	}
-	for _, other := range []error{ErrTooLarge, ErrNotFound, ErrUnavailable, errors.ErrUnsupported} {
+	for _, other := range []error{ErrTooLarge, ErrNotFound, ErrUnavailable, ErrOverloaded, errors.ErrUnsupported} {
 		if errors.Is(err, other) {
 			t.Errorf("it is %v", other)
 		}

@@ -34,6 +34,8 @@ type answer struct {
 	status int
 	// route is the path of the resource, with its parameters' names, "" where there is none.
 	route string
+	// bodyBegun says that the request's body is being read, bodyRead that nothing of it is left.
+	bodyBegun, bodyRead bool
 	// principal is who calls.
 	principal Principal
 }

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -52,7 +51,7 @@ func (s *resource) authorise(w *answer, r *http.Request) error {
 
 // authenticate sets the principal.
 func (a *api) authenticate(w *answer, r *http.Request) error {
-	from := addressOf(r)
+	from := a.address(r)
 	if wait := a.failures.wait(from); wait > 0 {
 		w.Header()["Retry-After"] = []string{strconv.Itoa(wait)}
 		return newProblem(lockedOut, "")
@@ -75,24 +74,12 @@ func (a *api) authenticate(w *answer, r *http.Request) error {
 	return err
 }
 
-// addressOf is where a request comes from; of IPv6 the network, whose addresses are all one customer's.
-func addressOf(r *http.Request) string {
-	at, _ := netip.ParseAddrPort(r.RemoteAddr) // what is no address of the internet is the zero one
-	address := at.Addr().Unmap().WithZone("")
-	if network, err := address.Prefix(hostBits); address.Is6() && err == nil {
-		address = network.Addr()
-	}
-	return address.String()
-}
-
 // What one address may do wrong: so many failures at once, and one more each failureEvery.
 const (
 	failureBurst = 20
 	failureEvery = time.Second
 	// maxFailing bounds how many addresses are remembered; the one that has been quiet for longest is forgotten.
 	maxFailing = 16384
-	// hostBits of an IPv6 address are its owner's to choose.
-	hostBits = 64
 )
 
 // failures bounds how fast somebody can try tokens and keys. It is safe for concurrent use.

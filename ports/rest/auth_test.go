@@ -197,7 +197,7 @@ func TestAddressOf(t *testing.T) {
 		"192.0.2.1:80": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1", "[2001:db8::1%eth0]:80": "2001:db8::", "[2001:db8:0:1:2::1]:80": "2001:db8:0:1::",
 		"@": "invalid IP", "": "invalid IP",
 	} {
-		assert.Equal(t, want, addressOf(&http.Request{RemoteAddr: remote}))
+		assert.Equal(t, want, new(api).address(&http.Request{RemoteAddr: remote}))
 	}
 }
 

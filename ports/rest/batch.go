@@ -24,7 +24,7 @@ func (a *api) publishBatch(w *answer, r *http.Request) error {
 	}
 	body := newBuffer()
 	defer body.free()
-	if err := body.read(w, r, a.MaxBatchBody, a.BatchTimeout); err != nil {
+	if err := body.read(w, r, a.Load, a.MaxBatchBody, a.BatchTimeout); err != nil {
 		return err
 	}
 	read := a.readArray
@@ -39,6 +39,9 @@ func (a *api) publishBatch(w *answer, r *http.Request) error {
 		return faulty(invalid, fault{"", "", "holds no event: 1 to " + strconv.Itoa(a.MaxBatch) + " are allowed"})
 	}
 	a.refuseForeign(w, candidates)
+	if err := a.charge(w, r, a.publishPolicy, len(candidates), 1); err != nil {
+		return err
+	}
 	// As for one event: it does not end with the client.
 	results, receipt := a.Publish.Many(context.WithoutCancel(r.Context()), candidates, key)
 	setDurability(w.Header(), receipt)

@@ -11,10 +11,19 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 // buffer is memory that is used again: for bodies, and for the answers that are made from them.
-type buffer struct{ b []byte }
+type buffer struct {
+	b []byte
+	// load is nil where the buffer is not for a body. held is how much of the memory for bodies this one has, publishing says
+	// that it is in flight.
+	load       *Load
+	held       int64
+	publishing bool
+}
 
 const (
 	bufferSize = 32 << 10
@@ -22,7 +31,7 @@ const (
 	maxPooled = 4 * bufferSize
 )
 
-var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, bufferSize)} }}
+var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, bufferSize)} }}
 
 func newBuffer() *buffer {
 	b, ok := buffers.Get().(*buffer)
@@ -34,6 +43,13 @@ func newBuffer() *buffer {
 
 // free gives the memory back; nothing may use it any more.
 func (b *buffer) free() {
+	if b.held > 0 {
+		b.load.bodies.give(b.held)
+	}
+	if b.publishing {
+		b.load.publishing.give(1)
+	}
+	b.load, b.held, b.publishing = nil, 0, false
 	if cap(b.b) <= maxPooled {
 		b.b = b.b[:0]
 		buffers.Put(b)
@@ -41,8 +57,9 @@ func (b *buffer) free() {
 }
 
 // read fills the buffer with the request's body of at most limit bytes. A body's memory grows as it comes in: what the
-// header says that it will be costs the sender nothing.
-func (b *buffer) read(w *answer, r *http.Request, limit int64, timeout time.Duration) error {
+// header says that it will be costs the sender nothing. With the whole body the request is in flight until the buffer is freed:
+// senders that take their time do not keep others out. Without a load there are no bounds.
+func (b *buffer) read(w *answer, r *http.Request, load *Load, limit int64, timeout time.Duration) error {
 	if r.ContentLength > limit {
 		return bodyTooLarge(limit)
 	}
@@ -52,21 +69,31 @@ func (b *buffer) read(w *answer, r *http.Request, limit int64, timeout time.Dura
 	if r.ContentLength < 0 {
 		body = http.MaxBytesReader(w.ResponseWriter, r.Body, limit)
 	}
-	if err := b.readAll(body); err != nil {
+	b.load, w.bodyBegun = load, true
+	if err := b.readAll(body, limit); err != nil {
 		return bodyError(err)
 	}
+	w.bodyRead = true
 	// The deadline would end the request's context while the event is being published.
 	_ = control.SetReadDeadline(time.Time{})
 	if len(b.b) == 0 {
 		return faulty(malformed, fault{"", "", "the body is empty"})
 	}
+	if load == nil {
+		return nil
+	}
+	if b.publishing = load.publishing.take(1); !b.publishing {
+		return errRequests
+	}
 	return nil
 }
 
-func (b *buffer) readAll(body io.Reader) error {
+func (b *buffer) readAll(body io.Reader, limit int64) error {
 	for {
 		if len(b.b) == cap(b.b) {
-			b.b = append(b.b, make([]byte, max(bufferSize, cap(b.b)))...)[:len(b.b)]
+			if err := b.grow(limit); err != nil {
+				return err
+			}
 		}
 		n, err := body.Read(b.b[len(b.b):cap(b.b)])
 		b.b = b.b[:len(b.b)+n]
@@ -79,11 +106,30 @@ func (b *buffer) readAll(body io.Reader) error {
 	}
 }
 
+// grow doubles the buffer, up to what a body of the limit needs, if there is memory left for bodies.
+func (b *buffer) grow(limit int64) error {
+	old := int64(cap(b.b))
+	size := max(min(2*old, limit+1), old+bufferSize) // one more than the limit, to find the end
+	if more := size - max(old, bufferSize); b.load != nil && more > 0 {
+		if !b.load.bodies.take(more) {
+			return errBodies
+		}
+		b.held += more
+	}
+	grown := make([]byte, len(b.b), size)
+	copy(grown, b.b)
+	b.b = grown
+	return nil
+}
+
 func bodyTooLarge(limit int64) *problem {
 	return newProblem(tooLarge, fmt.Sprintf("the body is larger than %d bytes", limit))
 }
 
-func bodyError(err error) *problem {
+func bodyError(err error) error {
+	if errors.Is(err, domain.ErrOverloaded) {
+		return err
+	}
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return bodyTooLarge(large.Limit)
 	}

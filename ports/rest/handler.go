@@ -19,6 +19,8 @@ type api struct {
 	router   *mux.Router
 	cors     *cors.Cors
 	failures *failures
+	// publishPolicy and queryPolicy are nil where there is no limit.
+	publishPolicy, queryPolicy *policy
 }
 
 // NewHandler returns the handler of the whole API. Serve it with [NewServer]: some of its timeouts are the server's.
@@ -31,6 +33,8 @@ func newAPI(o Options) (*api, error) {
 		return nil, err
 	}
 	a := &api{Options: o.withDefaults(), cors: newCORS(o.Origins)}
+	a.publishPolicy = newPolicy("publish", "events", a.Limits.Publish)
+	a.queryPolicy = newPolicy("query", "requests", a.Limits.Query)
 	var err error
 	if a.failures, err = newFailures(); err != nil {
 		return nil, err
@@ -53,11 +57,11 @@ func newAPI(o Options) (*api, error) {
 // resources lists the paths of events, administration and health. The first match wins: "batch" is no event's id.
 func (a *api) resources() []*resource {
 	return []*resource{
-		{path: "/api/events", post: a.publishOne, get: a.listAll},
-		{path: "/api/events/batch", post: a.publishBatch},
-		{path: "/api/events/user/{userId}", get: a.listUser},
-		{path: "/api/events/type/{eventType}", get: a.listType},
-		{path: "/api/events/{eventId}", get: a.event},
+		{path: "/api/events", bounded: true, post: a.publishOne, get: a.listAll},
+		{path: "/api/events/batch", bounded: true, post: a.publishBatch},
+		{path: "/api/events/user/{userId}", bounded: true, get: a.listUser},
+		{path: "/api/events/type/{eventType}", bounded: true, get: a.listType},
+		{path: "/api/events/{eventId}", bounded: true, get: a.event},
 		{path: "/api/admin/dead-letters", get: a.listLetters, admin: true},
 		{path: "/api/admin/dead-letters/requeue", post: a.requeueLetters, admin: true},
 		{path: "/api/admin/dead-letters/{id}", get: a.letter, delete: a.dropLetter, admin: true},
@@ -79,6 +83,8 @@ type resource struct {
 	get, post, delete handler
 	// public is for everybody, admin for callers with that scope; what is neither needs the scope of the method.
 	public, admin bool
+	// bounded says that the bounds of requests in flight and the callers' limits hold here.
+	bounded bool
 }
 
 // ServeHTTP dispatches by method. The router could do it too, but tells neither the methods that would have been right
@@ -92,13 +98,30 @@ func (s *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.api.fail(ans, r, newProblem(notAllowed, r.Method+" is not a method of this resource; see Allow"))
 		return
 	}
-	if err := s.authorise(ans, r); err != nil {
-		s.api.fail(ans, r, err)
-		return
-	}
-	if err := h(ans, r); err != nil {
+	if err := s.serve(h, ans, r); err != nil {
 		s.api.fail(ans, r, err)
 	}
+}
+
+// serve answers a request that there is room for, if the caller may make one, and has not made too many. One that fails makes
+// room before it is answered: its client may still be sending.
+func (s *resource) serve(h handler, w *answer, r *http.Request) error {
+	if s.bounded {
+		leave, ok := s.api.Load.enter(r)
+		if !ok {
+			return errRequests
+		}
+		defer leave()
+	}
+	if err := s.authorise(w, r); err != nil {
+		return err
+	}
+	if s.bounded {
+		if err := s.api.charge(w, r, s.api.policyOf(r.Method), 1, 0); err != nil {
+			return err
+		}
+	}
+	return h(w, r)
 }
 
 func (s *resource) handler(method string) handler {

@@ -223,7 +223,7 @@ func (a *api) letterFilter(w *answer, r *http.Request) (q application.LetterQuer
 	}
 	body := newBuffer()
 	defer body.free()
-	if err := body.read(w, r, maxFilterBody, a.BodyTimeout); err != nil {
+	if err := body.read(w, r, nil, maxFilterBody, a.BodyTimeout); err != nil {
 		return q, err
 	}
 	var f filterBody

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/application"
@@ -52,6 +53,12 @@ type Options struct {
 	Logger  *slog.Logger
 	// Observer is told of each request, nil: nobody is.
 	Observer Observer
+	// Load bounds what is under way.
+	Load *Load
+	// Limits hold each caller to a rate.
+	Limits Limits
+	// TrustedProxies are the addresses of proxies whose word on where a request comes from is taken.
+	TrustedProxies []netip.Prefix
 
 	// Authenticate tells who makes a request; its errors are [domain.ErrUnauthenticated], [domain.ErrBadCredentials] and
 	// [domain.ErrUnavailable]. nil lets everybody do everything.
@@ -94,6 +101,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Letters, noLetters)
 	setDefault(&o.Version, "devel")
 	setDefault(&o.Logger, slog.New(slog.DiscardHandler))
+	if o.Load == nil {
+		o.Load = NewLoad(Bounds{})
+	}
 	setDefault(&o.HeaderTimeout, defaultHeaderTimeout)
 	setDefault(&o.BodyTimeout, defaultBodyTimeout)
 	setDefault(&o.BatchTimeout, defaultBatchTimeout)

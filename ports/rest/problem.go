@@ -19,6 +19,8 @@ type kind struct {
 	status            int
 	name, title       string
 	detail, forWrites string
+	// atOnce says that the answer waits for nothing that the client still sends.
+	atOnce bool
 }
 
 const typePrefix = "urn:netstreamflow:problem:"
@@ -73,6 +75,16 @@ var (
 		status: 503, name: "unavailable", title: "The service is not available",
 		detail: "the keys that tokens are verified with have not come yet; try again",
 	}
+	overloaded = &kind{
+		status: 503, name: "overloaded", title: "The service has too much to do", atOnce: true,
+		detail: "there is more under way than the service takes on; nothing of this request was done, try again",
+	}
+	limited = &kind{status: 429, name: "rate-limited", title: "Too many requests", atOnce: true}
+	// uncounted is shown where the limits are held to strictly.
+	uncounted = &kind{
+		status: 503, name: "limiter-away", title: "The rate limits cannot be held now", atOnce: true,
+		detail: "it is not known how much the caller has left; nothing of this request was done, try again",
+	}
 	notUp = &kind{status: 503, name: "not-up", title: "A part of the service is not up"}
 )
 
@@ -87,6 +99,7 @@ var kinds = []struct {
 	{domain.ErrUnauthenticated, unknownCaller},
 	{domain.ErrBadCredentials, badCredentials},
 	{domain.ErrForbidden, forbidden},
+	{domain.ErrOverloaded, overloaded},
 	{domain.ErrUnavailable, unavailable},
 	{context.DeadlineExceeded, unavailable},
 	{context.Canceled, unavailable},
@@ -159,11 +172,15 @@ func (a *api) fail(w *answer, r *http.Request, err error) {
 	if p.forWrites != "" && r.Method == http.MethodPost {
 		p = newProblem(p.kind, p.forWrites)
 	}
-	// Who has not shown who it is cannot make the service read what it sends.
-	if p.status != http.StatusUnauthorized && p.status != http.StatusTooManyRequests {
+	send := func() { a.sendProblem(w, p, append(appendMembers([]byte{'{'}, p), '}')) }
+	switch {
+	case p.atOnce:
+		a.refuse(w, r, send)
+		return
+	case p.status != http.StatusUnauthorized: // who has not shown who it is cannot make the service read what it sends
 		a.drain(r)
 	}
-	a.sendProblem(w, p, append(appendMembers([]byte{'{'}, p), '}'))
+	send()
 }
 
 func (a *api) sendProblem(w *answer, p *problem, body []byte) {
@@ -184,7 +201,7 @@ func setProblemHeader(h http.Header, p *problem) {
 // logFailure logs what is wrong on this side, unless it is only that the client has gone.
 func (a *api) logFailure(r *http.Request, p *problem, err error) {
 	away := p.kind == unavailable || p.kind == brokerAway
-	ours := p.kind == internal || away
+	ours := p.kind == internal || p.kind == overloaded || away
 	if !ours || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return
 	}
@@ -194,6 +211,10 @@ func (a *api) logFailure(r *http.Request, p *problem, err error) {
 	// The logger bounds how often a message is repeated: with two of them, a broker that is away does not hide the other.
 	if away {
 		a.Logger.LogAttrs(r.Context(), slog.LevelWarn, "a request found the broker or the store away", attrs...)
+		return
+	}
+	if p.kind == overloaded {
+		a.Logger.LogAttrs(r.Context(), slog.LevelWarn, "a request was refused: there is too much to do", attrs...)
 		return
 	}
 	a.Logger.LogAttrs(r.Context(), slog.LevelError, "a request failed", attrs...)

@@ -28,6 +28,7 @@ func TestProblemOf(t *testing.T) {
 		{domain.ErrInvalid, invalid},
 		{domain.ErrTooLarge, tooLarge},
 		{domain.ErrNotFound, notFound},
+		{domain.ErrOverloaded, overloaded},
 		{domain.ErrUnavailable, unavailable},
 		{context.DeadlineExceeded, unavailable},
 		{context.Canceled, unavailable},

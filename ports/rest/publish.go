@@ -20,7 +20,7 @@ func (a *api) publishOne(w *answer, r *http.Request) error {
 	}
 	body := newBuffer()
 	defer body.free()
-	if err := body.read(w, r, a.MaxBody, a.BodyTimeout); err != nil {
+	if err := body.read(w, r, a.Load, a.MaxBody, a.BodyTimeout); err != nil {
 		return err
 	}
 	draft, err := domain.DecodeDraft(body.b)

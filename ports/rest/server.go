@@ -9,8 +9,8 @@ import (
 // maxStreams is how many requests one connection of HTTP/2 may have under way.
 const maxStreams = 128
 
-// NewServer returns a server for the handler that no slow client can hold up for ever. It uses the Logger and the
-// timeouts of o.
+// NewServer returns a server for the handler that no slow client can hold up for ever. It uses the Logger, the
+// Load and the timeouts of o.
 //
 // There is no ReadTimeout: net/http would end the context of any request that takes longer, a long answer included. The
 // handler bounds the arrival of each body, and the writing of each long answer, by itself.
@@ -22,6 +22,7 @@ func NewServer(h http.Handler, o Options) *http.Server {
 		WriteTimeout:      o.BatchTimeout + time.Minute,
 		IdleTimeout:       o.IdleTimeout,
 		MaxHeaderBytes:    defaultMaxHeader,
+		ConnState:         o.Load.Follow,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams,
 			SendPingTimeout:      o.IdleTimeout / 4,

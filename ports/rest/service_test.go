@@ -94,7 +94,7 @@ func (s *service) serve() string {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = server.Serve(l)
+		_ = server.Serve(s.api.Load.Listener(l))
 	}()
 	s.t.Cleanup(func() {
 		server.Close()

@@ -31,7 +31,7 @@ func failure(ctx context.Context, err error) error {
 	if done := ctx.Err(); done != nil {
 		return done
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, domain.ErrNotFound) {
 		return err
 	}
 	var own *sqlite.Error
