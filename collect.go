@@ -46,6 +46,7 @@ type collector struct {
 
 	mu     sync.Mutex
 	closed bool
+	// trails are by partition.
 	trails map[int32]trail
 }
 

@@ -209,7 +209,7 @@ func TestMetricsCount(t *testing.T) {
 		"netstreamflow_store_breaker_open":               {"": 0},
 		"netstreamflow_dead_letters_open":                {"": 0},
 		"netstreamflow_ready":                            {"": 1},
-		"netstreamflow_part_up":                          {"part=broker": 1, "part=store": 1, "part=consumer": 1},
+		"netstreamflow_part_up":                          {"part=broker": 1, "part=topic": 1, "part=store": 1, "part=consumer": 1},
 	} {
 		if got := values(families[name]); !maps.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", name, got, want)

@@ -195,7 +195,7 @@ func TestFailuresOfAnAddress(t *testing.T) {
 func TestAddressOf(t *testing.T) {
 	for remote, want := range map[string]string{
 		"192.0.2.1:80": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1", "[2001:db8::1%eth0]:80": "2001:db8::", "[2001:db8:0:1:2::1]:80": "2001:db8:0:1::",
-		"@": "invalid IP", "": "invalid IP",
+		"@": "unknown", "": "unknown",
 	} {
 		assert.Equal(t, want, new(api).address(&http.Request{RemoteAddr: remote}))
 	}
