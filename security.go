@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/adapters/auth"
+	"github.com/netstreamflow/netstreamflow/adapters/secret"
 	"github.com/netstreamflow/netstreamflow/domain"
 	"github.com/netstreamflow/netstreamflow/ports/rest"
 )
@@ -38,7 +39,7 @@ func (c *Config) securitySettings() []*setting {
 		{name: "jwt-audience", usage: "`name` of this service in tokens, which aud must hold; required with --auth jwt", value: text(&c.JWTAudience, nil)},
 		{name: "jwt-jwks-url", usage: "`URL` of the keys of tokens, as a JWK set", value: text(&c.JWTJWKSURL, checkSecureURL)},
 		{name: "jwt-key-file", usage: "`file` with the public keys of tokens, in PEM or as a JWK set", value: text(&c.JWTKeyFile, nil)},
-		{name: "jwt-secret", usage: "`secret` of tokens that are signed with HS256, of at least 32 bytes", value: text(&c.JWTSecret, checkSecret), secret: true},
+		{name: "jwt-secret", usage: "`secret` of tokens that are signed with HS256, of at least 32 bytes, or a reference to it", value: text(&c.JWTSecret, checkSecret), secret: true},
 		{name: "jwt-leeway", usage: "by how `much` the clocks of this machine and of the issuer may differ", value: orZero(&c.JWTLeeway, duration(&c.JWTLeeway, time.Second, maxLeeway))},
 		{name: "api-keys", usage: "`file` with the hashes of API keys, which netstreamflow key new makes", value: text(&c.APIKeys, nil)},
 		{name: "listen-tls", usage: "HTTPS `address`; " + DefaultListenTLS + " where a certificate is set", value: text(&c.ListenTLS, orEmpty(checkAddress))},
@@ -68,8 +69,16 @@ func checkIssuer(s string) error {
 	return nil
 }
 
+// checkSecret lets pass what may be a reference: its secret is checked when it is there.
 func checkSecret(s string) error {
-	if s != "" && len(s) < auth.MinSecretBytes {
+	if s != "" && !strings.Contains(s, ":") {
+		return checkSecretBytes(s)
+	}
+	return nil
+}
+
+func checkSecretBytes(s string) error {
+	if len(s) < auth.MinSecretBytes {
 		return domain.Invalid("", fmt.Sprintf("must have at least %d bytes", auth.MinSecretBytes))
 	}
 	return nil
@@ -195,7 +204,7 @@ func isLoopback(address string) bool {
 }
 
 // provideAuthenticator returns nil where nobody needs to show who it is.
-func provideAuthenticator(cfg valid, logger *slog.Logger) (*auth.Authenticator, func(), error) {
+func provideAuthenticator(cfg valid, k *secret.Keeper, logger *slog.Logger) (*auth.Authenticator, func(), error) {
 	if cfg.isOpen() {
 		return nil, func() {}, nil
 	}
@@ -208,8 +217,14 @@ func provideAuthenticator(cfg valid, logger *slog.Logger) (*auth.Authenticator, 
 		}
 	}
 	if cfg.takes(authJWT) {
+		secret := k.Current("jwt-secret")
+		if secret != nil {
+			if err := checkSecretBytes(secret()); err != nil {
+				return nil, nil, cfg.setting("jwt-secret").fault(err.Error())
+			}
+		}
 		a.Tokens, err = auth.NewTokens(auth.TokenOptions{
-			Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience, Secret: cfg.JWTSecret, KeyFile: cfg.JWTKeyFile, JWKSURL: cfg.JWTJWKSURL,
+			Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience, Secret: secret, KeyFile: cfg.JWTKeyFile, JWKSURL: cfg.JWTJWKSURL,
 			Leeway: cfg.JWTLeeway, Logger: logger,
 		})
 		if err != nil {

@@ -133,7 +133,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		return nil, nil, err
 	}
 	netstreamflowLag := newLag(netstreamflowValid, broker, store, netstreamflowConsumers, logger)
-	authenticator, cleanup10, err := provideAuthenticator(netstreamflowValid, logger)
+	authenticator, cleanup10, err := provideAuthenticator(netstreamflowValid, keeper, logger)
 	if err != nil {
 		cleanup9()
 		cleanup8()

@@ -202,7 +202,7 @@ func TestStartWithoutIssuer(t *testing.T) {
 		_, _ = w.Write(content)
 	})
 	tokens := &Tokens{remote: quick(t, "", p.URL+"/keys", new(logs))}
-	whole, err := NewTokens(TokenOptions{Audience: audience, Secret: strings.Repeat("s", 32), Logger: new(logs).logger()})
+	whole, err := NewTokens(TokenOptions{Audience: audience, Secret: func() string { return strings.Repeat("s", 32) }, Logger: new(logs).logger()})
 	require.NoError(t, err)
 	tokens.keys, tokens.known, tokens.parser = tokens.remote, whole.known, newParser(TokenOptions{Audience: audience}, asymmetric())
 	token := sign(t, "EdDSA", edKey(), good(), map[string]any{"kid": "k"})

@@ -34,8 +34,9 @@ type TokenOptions struct {
 	Issuer string
 	// Audience must be among those of the token.
 	Audience string
-	// Secret is for HS256, with at least [MinSecretBytes].
-	Secret string
+	// Secret tells the one for HS256, with at least [MinSecretBytes]; nil where there is none. It may change: it is asked for each
+	// token, from any goroutine.
+	Secret func() string
 	// KeyFile holds public keys, as a JWK set or in PEM.
 	KeyFile string
 	// JWKSURL is where the issuer has its keys.
@@ -61,10 +62,18 @@ type keySource interface {
 	keysFor(ctx context.Context, id string) (keySet, error)
 }
 
-// fixedKeys never change.
-type fixedKeys keySet
+// secretKey is the one of a secret.
+type secretKey func() string
 
-func (k fixedKeys) keysFor(context.Context, string) (keySet, error) { return keySet(k), nil }
+var errShortSecret = fmt.Errorf("%w: the secret of tokens has fewer than %d bytes", domain.ErrUnavailable, MinSecretBytes)
+
+func (k secretKey) keysFor(context.Context, string) (keySet, error) {
+	secret := k()
+	if len(secret) < MinSecretBytes {
+		return nil, errShortSecret
+	}
+	return keySet{{algorithms: algorithmOfSecrets, key: []byte(secret)}}, nil
+}
 
 // fileKeys are those of a file.
 type fileKeys struct{ *watched[keySet] }
@@ -83,9 +92,9 @@ func NewTokens(o TokenOptions) (*Tokens, error) {
 	t := &Tokens{leeway: o.Leeway}
 	algorithms := asymmetric()
 	switch {
-	case o.Secret != "":
+	case o.Secret != nil:
 		algorithms = algorithmOfSecrets
-		t.keys = fixedKeys{{algorithms: algorithms, key: []byte(o.Secret)}}
+		t.keys = secretKey(o.Secret)
 	case o.KeyFile != "":
 		w, err := watch("the keys of tokens", []string{o.KeyFile}, o.Logger, func(c [][]byte) (keySet, error) { return readKeys(c[0]) })
 		if err != nil {

@@ -192,7 +192,8 @@ func TestAlgorithmOfTheKey(t *testing.T) {
 
 func TestSecret(t *testing.T) {
 	const secret = "0123456789abcdef0123456789abcdef"
-	tokens, err := NewTokens(TokenOptions{Audience: audience, Secret: secret, Logger: new(logs).logger()})
+	current := secret
+	tokens, err := NewTokens(TokenOptions{Audience: audience, Secret: func() string { return current }, Logger: new(logs).logger()})
 	require.NoError(t, err)
 	defer tokens.Close()
 	caller, err := tokens.Caller(t.Context(), sign(t, "HS256", []byte(secret), good(set("iss", nil)), nil))
@@ -205,6 +206,16 @@ func TestSecret(t *testing.T) {
 		_, err := tokens.Caller(t.Context(), token)
 		require.ErrorIs(t, err, domain.ErrBadCredentials)
 	}
+
+	current = secret[1:]
+	_, err = tokens.Caller(t.Context(), sign(t, "HS256", []byte(current), good(set("sub", "user-2")), nil))
+	require.ErrorIs(t, err, domain.ErrUnavailable, "a secret that is too short")
+	current = "another-" + secret
+	caller, err = tokens.Caller(t.Context(), sign(t, "HS256", []byte(current), good(set("sub", "user-2")), nil))
+	require.NoError(t, err)
+	assert.Equal(t, "user-2", caller.ID)
+	_, err = tokens.Caller(t.Context(), sign(t, "HS256", []byte(secret), good(set("sub", "user-3")), nil))
+	require.ErrorIs(t, err, domain.ErrBadCredentials, "the secret from before")
 }
 
 func TestLeeway(t *testing.T) {
