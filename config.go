@@ -238,7 +238,7 @@ func (c *Config) settings() []*setting {
 		{name: "rate-limit-publish", usage: "`rate` of the events that each caller may publish, such as 100/s, or 500/5s for more at once; 0 is without limit", value: quota(&c.RateLimitPublish)},
 		{name: "rate-limit-read", usage: "`rate` of the requests that each caller may read with, 0 is without limit", value: quota(&c.RateLimitRead)},
 		{name: "rate-limit-store", usage: "`URL` of a Redis that instances share the limits through, redis://[user@]host:port[/database] or rediss://…; empty is to keep them in this process", value: text(&c.RateLimitStore, checkLimitStore), redact: redactURL},
-		{name: "rate-limit-store-password", usage: "`password` of that Redis", value: text(&c.RateLimitStorePassword, nil), secret: true},
+		{name: "rate-limit-store-password", usage: "`password` of that Redis, or a reference to it", value: text(&c.RateLimitStorePassword, nil), secret: true},
 		{name: "rate-limit-fail", usage: "`what` to do while that Redis is away: open, let requests through, or closed, refuse them", value: choice(&c.RateLimitFail, failOpen, failClosed)},
 		{name: "trusted-proxies", usage: "`networks` of the proxies that may say in Forwarded or X-Forwarded-For where a request comes from, with commas between them", value: networks(&c.TrustedProxies)},
 		{name: "max-requests", usage: "`number` of requests that may be in flight, those that publish and those that read each; more get 503 at once", value: integer(&c.MaxRequests, 1, maxInFlight)},

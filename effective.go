@@ -38,7 +38,7 @@ func (c Config) Effective(d Drivers) ([]EffectiveSetting, error) {
 	}
 	var all []EffectiveSetting
 	for _, s := range c.settings() {
-		e := EffectiveSetting{Name: s.name, Value: s.get(), Secret: s.secret, Origin: originDefault, isText: s.kind == "string"}
+		e := EffectiveSetting{Name: s.name, Value: s.get(), Secret: s.secret, Origin: originDefault, isText: s.kind == "string" || s.kind == "networks"}
 		if given := c.origins[s.name]; given != "" {
 			e.Set, e.Origin = true, given
 		}

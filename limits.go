@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/adapters/limit"
+	"github.com/netstreamflow/netstreamflow/adapters/secret"
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/ports/rest"
@@ -30,11 +31,11 @@ func provideLoad(cfg valid) *rest.Load {
 }
 
 // provideLimitStore opens the store of the rate limits, nil where this process keeps them itself.
-func provideLimitStore(cfg valid, logger *slog.Logger) (*limit.Redis, func(), error) {
+func provideLimitStore(cfg valid, k *secret.Keeper, logger *slog.Logger) (*limit.Redis, func(), error) {
 	if cfg.RateLimitStore == "" {
 		return nil, func() {}, nil
 	}
-	r, err := limit.OpenRedis(cfg.RateLimitStore, cfg.RateLimitStorePassword, logger.With("part", "limiter"))
+	r, err := limit.OpenRedis(cfg.RateLimitStore, k.Current("rate-limit-store-password"), logger.With("part", "limiter"))
 	if err != nil {
 		return nil, nil, cfg.openFault("rate-limit-store", err)
 	}

@@ -106,7 +106,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	netstreamflowInspecting, cleanup8 := provideInspecting(netstreamflowValid, broker, logger)
 	letters := provideLetters(netstreamflowInspecting)
 	inspect := provideInspect(netstreamflowValid, broker, netstreamflowInspecting, store)
-	redis, cleanup9, err := provideLimitStore(netstreamflowValid, logger)
+	redis, cleanup9, err := provideLimitStore(netstreamflowValid, keeper, logger)
 	if err != nil {
 		cleanup8()
 		cleanup7()

@@ -71,7 +71,7 @@ type SpoolOptions struct {
 // SpoolTimeout is the publish time-out for the local log of a spool, of the one for requests. A request may have to wait for
 // others to be appended, for the spool to be finished, for an attempt to publish directly, which takes half of what is left, and
 // then for its own append.
-func SpoolTimeout(publish time.Duration) time.Duration { return publish / 8 }
+func SpoolTimeout(publish time.Duration) time.Duration { return publish / 4 }
 
 // anyEra has an append succeed whatever has been forwarded.
 const anyEra = -1

@@ -46,13 +46,13 @@ type Redis struct {
 
 // CheckURL says what is wrong with the URL of a Redis; the error is a [domain.ErrInvalid] that repeats nothing of it.
 func CheckURL(address string) error {
-	_, err := options(address, "")
+	_, err := options(address, nil)
 	return err
 }
 
 // OpenRedis prepares the use of the server at redis://[USER@]HOST:PORT[/DATABASE], or rediss:// for TLS. It does not connect:
 // a server that is away is met by the questions.
-func OpenRedis(address, password string, logger *slog.Logger) (*Redis, error) {
+func OpenRedis(address string, password func() string, logger *slog.Logger) (*Redis, error) {
 	o, err := options(address, password)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func OpenRedis(address, password string, logger *slog.Logger) (*Redis, error) {
 	}, nil
 }
 
-func options(address, password string) (*redis.Options, error) {
+func options(address string, password func() string) (*redis.Options, error) {
 	u, err := url.Parse(address)
 	const form = "must be redis://HOST:PORT/DATABASE, or rediss:// for TLS"
 	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
@@ -78,7 +78,9 @@ func options(address, password string) (*redis.Options, error) {
 	if err != nil {
 		return nil, domain.Invalid("", form)
 	}
-	o.Password = password
+	if user := o.Username; password != nil {
+		o.CredentialsProvider = func() (string, string) { return user, password() }
+	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
 	o.ContextTimeoutEnabled = true
 	o.MaxRetries, o.DialerRetries = -1, 1

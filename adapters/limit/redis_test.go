@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func openRedis(t *testing.T, address string) *Redis {
 	t.Helper()
-	r, err := OpenRedis(address, "", slog.New(slog.DiscardHandler))
+	r, err := OpenRedis(address, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestCheckURL(t *testing.T) {
 // TestRedisRefusesTheUser shows the operator why, and no secret.
 func TestRedisRefusesTheUser(t *testing.T) {
 	address := brokertest.FromEnvironment(t, "NSF_TEST_REDIS")
-	r, err := OpenRedis(strings.Replace(address, "://", "://nobody@", 1), "s3cret", slog.New(slog.DiscardHandler))
+	r, err := OpenRedis(strings.Replace(address, "://", "://nobody@", 1), func() string { return "s3cret" }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
