@@ -38,10 +38,10 @@ func (a *api) publishBatch(w *answer, r *http.Request) error {
 	if len(candidates) == 0 {
 		return faulty(invalid, fault{"", "", "holds no event: 1 to " + strconv.Itoa(a.MaxBatch) + " are allowed"})
 	}
-	a.refuseForeign(w, candidates)
 	if err := a.charge(w, r, a.publishPolicy, len(candidates), 1); err != nil {
 		return err
 	}
+	a.refuseForeign(w, candidates)
 	// As for one event: it does not end with the client.
 	results, receipt := a.Publish.Many(context.WithoutCancel(r.Context()), candidates, key)
 	setDurability(w.Header(), receipt)

@@ -173,11 +173,12 @@ func (a *api) fail(w *answer, r *http.Request, err error) {
 		p = newProblem(p.kind, p.forWrites)
 	}
 	send := func() { a.sendProblem(w, p, append(appendMembers([]byte{'{'}, p), '}')) }
-	switch {
-	case p.atOnce:
+	if p.atOnce {
 		a.refuse(w, r, send)
 		return
-	case p.status != http.StatusUnauthorized: // who has not shown who it is cannot make the service read what it sends
+	}
+	// Who has not shown who it is cannot make the service read what it sends.
+	if p.status != http.StatusUnauthorized && p.status != http.StatusTooManyRequests {
 		a.drain(r)
 	}
 	send()
