@@ -19,40 +19,36 @@ import (
 // reportEvery is how often the counts are logged.
 const reportEvery = 10 * time.Second
 
-// App is a service that is put together and runs once.
-type App struct {
-	cfg       Config
+// works are the parts that a service is made of.
+type works struct {
+	cfg       valid
 	logger    *slog.Logger
 	handler   http.Handler
 	tls       *tls.Config
 	load      *rest.Load
+	broker    broker.Broker
 	log       *broker.Log
 	spool     *broker.Spool
+	store     application.Store
 	consumers consumers
+	inspecting
 	health    *health
 	lag       *lag
 	retention *retention
 	telemetry *telemetry
 	admin     *adminListener
-	letters   *broker.Letters
-	volatile  bool
-	// awaitConsumer says that what is published before the consumer listens would be lost.
-	awaitConsumer bool
+}
+
+// App is a service that is put together and runs once.
+type App struct {
+	works
 
 	listening chan struct{}
 	addr      net.Addr
 	addrTLS   net.Addr
 }
 
-func newApp(cfg valid, logger *slog.Logger, handler http.Handler, secure *tls.Config, load *rest.Load, log *broker.Log, spool *broker.Spool, c consumers, h *health,
-	behind *lag, r *retention, t *telemetry, admin *adminListener, i inspecting, b broker.Broker, s application.Store,
-) *App {
-	return &App{
-		cfg: cfg.Config, logger: logger, handler: handler, tls: secure, load: load, log: log, spool: spool, consumers: c, health: h, lag: behind, retention: r,
-		telemetry: t, admin: admin, letters: i.letters,
-		volatile: isVolatile(b) && s.Volatile(), awaitConsumer: isVolatile(b), listening: make(chan struct{}),
-	}
-}
+func newApp(w works) *App { return &App{works: w, listening: make(chan struct{})} }
 
 // Listening is closed when the service takes requests.
 func (a *App) Listening() <-chan struct{} { return a.listening }
@@ -75,7 +71,7 @@ func (a *App) AddrTLS() net.Addr { return a.addrTLS }
 // stop at a clean place and everything published flushed. The error is nil after a graceful end; it says what failed, or
 // that the end took longer than the shutdown time-out and was cut off.
 func (a *App) Run(ctx context.Context) error {
-	if a.volatile {
+	if isVolatile(a.broker) && a.store.Volatile() {
 		a.logger.WarnContext(ctx, "broker and store are in memory: nothing outlives this process")
 	}
 	a.warnIfOpen(ctx)
@@ -106,7 +102,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.letters != nil {
 		running.Go(func() { a.letters.Run(ctx) })
 	}
-	if a.awaitConsumer {
+	if isVolatile(a.broker) { // what is published before the consumer listens would be lost
 		select {
 		case <-a.consumers.recorder.Subscribed():
 		case <-ctx.Done():

@@ -47,6 +47,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		newBounds,
 		newCollector,
 		newAdminListener,
+		wire.Struct(new(works), "*"),
 		newApp,
 	))
 }

@@ -194,7 +194,25 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	netstreamflowBounds := newBounds(load, guard, redis)
 	netstreamflowCollector := newCollector(netstreamflowValid, netstreamflowTelemetry, broker, log, spool, store, netstreamflowConsumers, netstreamflowInspecting, netstreamflowHealth, netstreamflowBounds)
 	netstreamflowAdminListener := newAdminListener(netstreamflowValid, netstreamflowTelemetry, netstreamflowCollector, handler, logger)
-	app := newApp(netstreamflowValid, logger, handler, config, load, log, spool, netstreamflowConsumers, netstreamflowHealth, netstreamflowLag, netstreamflowRetention, netstreamflowTelemetry, netstreamflowAdminListener, netstreamflowInspecting, broker, store)
+	netstreamflowWorks := works{
+		cfg:        netstreamflowValid,
+		logger:     logger,
+		handler:    handler,
+		tls:        config,
+		load:       load,
+		broker:     broker,
+		log:        log,
+		spool:      spool,
+		store:      store,
+		consumers:  netstreamflowConsumers,
+		inspecting: netstreamflowInspecting,
+		health:     netstreamflowHealth,
+		lag:        netstreamflowLag,
+		retention:  netstreamflowRetention,
+		telemetry:  netstreamflowTelemetry,
+		admin:      netstreamflowAdminListener,
+	}
+	app := newApp(netstreamflowWorks)
 	return app, func() {
 		cleanup10()
 		cleanup9()
