@@ -51,7 +51,7 @@ func CheckURL(address string) error {
 }
 
 // OpenRedis prepares the use of the server at redis://[USER@]HOST:PORT[/DATABASE], or rediss:// for TLS. It does not connect:
-// a server that is away is met by the questions.
+// a server that is away is met by the questions. Each connection asks for the password anew.
 func OpenRedis(address string, password func() string, logger *slog.Logger) (*Redis, error) {
 	o, err := options(address, password)
 	if err != nil {

