@@ -35,7 +35,7 @@ const requestTimeout = 20 * time.Second
 func newClient(number int, p *pool, a *answers, o loadOptions) *client {
 	return &client{
 		number: number, pool: p, answers: a, options: o,
-		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}, Timeout: requestTimeout},
+		http: &http.Client{Transport: o.transport(), Timeout: requestTimeout},
 	}
 }
 

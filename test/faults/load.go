@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -24,6 +25,17 @@ type loadOptions struct {
 	pause time.Duration
 	// jumps gives half of the events timestamps that jump about.
 	jumps bool
+	// credential is what requests show, "" for nothing.
+	credential string
+}
+
+// transport is one connection.
+func (o loadOptions) transport() http.RoundTripper {
+	one := &http.Transport{MaxIdleConnsPerHost: 1}
+	if o.credential == "" {
+		return one
+	}
+	return bearer{o.credential, one}
 }
 
 // startLoad starts the load on the services of the pool.

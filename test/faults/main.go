@@ -28,7 +28,7 @@ func main() {
 	}
 }
 
-func suite(ctx context.Context) error {
+func suite(ctx context.Context) (err error) {
 	brokers := pflag.StringArray("broker", nil, "`broker`: kafka, confluent or embedded; may be repeated (default: all)")
 	stores := pflag.StringArray("store", nil, "`store`: sqlite, postgres or memory; may be repeated (default: sqlite and postgres)")
 	names := pflag.StringArray("harm", nil, "`name` of a harm; may be repeated (default: all)")
@@ -37,6 +37,7 @@ func suite(ctx context.Context) error {
 	users := pflag.Int("users", 32, "`number` of users")
 	connections := pflag.Int("connections", 8, "`number` of connections of the load")
 	ci := pflag.Bool("ci", false, "make a short selection of runs instead, which covers every harm and every combination")
+	everything := pflag.Bool("everything", false, "run the service with API keys, limits of callers (in NSF_TEST_REDIS if that is set), TLS, metrics and traces")
 	listing := pflag.Bool("list", false, "list the harms")
 	pflag.Parse()
 	if *listing {
@@ -47,6 +48,12 @@ func suite(ctx context.Context) error {
 		return errors.New("--users must be as many as --connections or more, and --times and --seconds more than 0")
 	}
 	o := options{users: *users, connections: *connections, servers: serversFromEnvironment()}
+	if *everything {
+		if o.extras, err = newExtras(os.Getenv("NSF_TEST_REDIS")); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, o.extras.check(), o.extras.remove()) }()
+	}
 	if *ci {
 		return runAll(ctx, o, possible(short()))
 	}

@@ -33,6 +33,8 @@ type options struct {
 	// lasting is how long a harm lasts that lasts.
 	lasting time.Duration
 	servers servers
+	// extras is nil for a service that does its work and nothing else.
+	extras *extras
 }
 
 // run is one harm done to one combination.
@@ -115,6 +117,9 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if r.extras != nil {
+		r.flags, r.environ = append(r.flags, r.extras.flags...), append(r.environ, r.extras.environ...)
+	}
 	r.pool = newPool(r.binary, r.folder, serviceEnvironment(r.environ), append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--log-format", "json",
 		"--broker", r.brokerURL, "--store", r.storeURL, "--data-dir", r.dataDir,
@@ -132,9 +137,11 @@ func serviceEnvironment(settings []string) []string {
 
 // underLoad does the harm while events are sent, and waits until they are accepted again.
 func (r *run) underLoad(ctx context.Context) error {
-	r.load = startLoad(ctx, r.pool, r.answers, loadOptions{
-		connections: r.connections, users: r.users, pause: pause, jumps: r.harm.clock,
-	})
+	o := loadOptions{connections: r.connections, users: r.users, pause: pause, jumps: r.harm.clock}
+	if r.extras != nil {
+		o.credential = r.extras.key
+	}
+	r.load = startLoad(ctx, r.pool, r.answers, o)
 	wait(ctx, warmUp)
 	err := r.harm.inflict(ctx, r)
 	if err == nil {
