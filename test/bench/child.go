@@ -13,8 +13,11 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/netstreamflow/netstreamflow"
 	"github.com/netstreamflow/netstreamflow/domain"
+	"github.com/netstreamflow/netstreamflow/test/extras"
 )
 
 const (
@@ -30,13 +33,17 @@ type child struct {
 	addr string
 }
 
-// start runs this program again as the server, which ends when its standard input does.
-func start(ctx context.Context, server string) (*child, error) {
+// start runs this program again as the server, which ends when its standard input does. With extras it does all that it can.
+func start(ctx context.Context, server string, with *extras.Extras) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, self, childArgument, server)
+	if with != nil {
+		cmd.Args = append(cmd.Args, with.Flags...)
+		cmd.Env = append(os.Environ(), with.Environ...)
+	}
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -65,7 +72,7 @@ func (c *child) stop() error {
 }
 
 // serveChild serves until standard input ends; it prints its address first.
-func serveChild(ctx context.Context, server string) error {
+func serveChild(ctx context.Context, server string, flags []string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -75,6 +82,12 @@ func serveChild(ctx context.Context, server string) error {
 		return serveBare(ctx)
 	}
 	cfg := netstreamflow.DefaultConfig()
+	cfg.AdminListen = ""
+	fs := pflag.NewFlagSet(childArgument, pflag.ContinueOnError)
+	cfg.AddFlags(fs)
+	if err := fs.Parse(flags); err != nil {
+		return err
+	}
 	cfg.Listen, cfg.Broker, cfg.Store = "127.0.0.1:0", server, "memory:"
 	cfg.Topic = "bench-" + strconv.FormatInt(time.Now().UnixNano(), 36)
 	cfg.LogOutput = io.Discard

@@ -31,8 +31,8 @@ func (r *result) quantile(q float64) time.Duration {
 	return r.latencies[int(q*float64(len(r.latencies)-1))].Round(time.Microsecond)
 }
 
-// load posts over n connections, each of which waits for the answer before it sends the next.
-func load(ctx context.Context, addr string, n int, d time.Duration) (*result, error) {
+// load posts over n connections, with the header line, if any, each of which waits for the answer before it sends the next.
+func load(ctx context.Context, addr, header string, n int, d time.Duration) (*result, error) {
 	ctx, cancel := context.WithTimeout(ctx, d+startTimeout)
 	defer cancel()
 	r := &result{accepted: make(map[string]int), unknown: make(map[string]int)}
@@ -44,7 +44,7 @@ func load(ctx context.Context, addr string, n int, d time.Duration) (*result, er
 	for i := range n {
 		running.Go(func() {
 			user := fmt.Sprintf("bench-%d-%d-%d", start.UnixNano(), n, i)
-			latencies, failed, err := post(ctx, addr, user, end)
+			latencies, failed, err := post(ctx, addr, header, user, end)
 			mu.Lock()
 			defer mu.Unlock()
 			r.latencies = append(r.latencies, latencies...)
@@ -60,14 +60,14 @@ func load(ctx context.Context, addr string, n int, d time.Duration) (*result, er
 	return r, errors.Join(errs...)
 }
 
-func post(ctx context.Context, addr, user string, end time.Time) (latencies []time.Duration, failed int, err error) {
+func post(ctx context.Context, addr, header, user string, end time.Time) (latencies []time.Duration, failed int, err error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer conn.Close() //nolint:errcheck // every answer has been read
 	body := `{"userId":"` + user + `","eventType":"page_view","metadata":{"page":"/home","referrer":"https://example.org/","width":1280,"ratio":1.50}}`
-	request := []byte("POST /api/events HTTP/1.1\r\nHost: " + addr + "\r\nContent-Type: application/json\r\nContent-Length: " +
+	request := []byte("POST /api/events HTTP/1.1\r\nHost: " + addr + "\r\n" + header + "Content-Type: application/json\r\nContent-Length: " +
 		fmt.Sprint(len(body)) + "\r\n\r\n" + body)
 	answers := bufio.NewReader(conn)
 	for now := time.Now(); now.Before(end) && ctx.Err() == nil; {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/netstreamflow/netstreamflow/test/extras"
 )
 
 // load sends events over several connections, each with users of its own.
@@ -35,7 +37,7 @@ func (o loadOptions) transport() http.RoundTripper {
 	if o.credential == "" {
 		return one
 	}
-	return bearer{o.credential, one}
+	return extras.Bearer{Key: o.credential, Next: one}
 }
 
 // startLoad starts the load on the services of the pool.

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/netstreamflow/netstreamflow/test/extras"
 )
 
 func main() {
@@ -49,10 +51,10 @@ func suite(ctx context.Context) (err error) {
 	}
 	o := options{users: *users, connections: *connections, servers: serversFromEnvironment()}
 	if *everything {
-		if o.extras, err = newExtras(os.Getenv("NSF_TEST_REDIS")); err != nil {
+		if o.extras, err = extras.New(os.Getenv("NSF_TEST_REDIS")); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, o.extras.check(), o.extras.remove()) }()
+		defer func() { err = errors.Join(err, o.extras.Check(), o.extras.Close()) }()
 	}
 	if *ci {
 		return runAll(ctx, o, possible(short()))

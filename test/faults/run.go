@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/netstreamflow/netstreamflow/test/extras"
 )
 
 const (
@@ -34,7 +36,7 @@ type options struct {
 	lasting time.Duration
 	servers servers
 	// extras is nil for a service that does its work and nothing else.
-	extras *extras
+	extras *extras.Extras
 }
 
 // run is one harm done to one combination.
@@ -118,7 +120,7 @@ func (r *run) prepare(ctx context.Context) error {
 		}
 	}
 	if r.extras != nil {
-		r.flags, r.environ = append(r.flags, r.extras.flags...), append(r.environ, r.extras.environ...)
+		r.flags, r.environ = append(r.flags, r.extras.Flags...), append(r.environ, r.extras.Environ...)
 	}
 	r.pool = newPool(r.binary, r.folder, serviceEnvironment(r.environ), append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--log-format", "json",
@@ -139,7 +141,7 @@ func serviceEnvironment(settings []string) []string {
 func (r *run) underLoad(ctx context.Context) error {
 	o := loadOptions{connections: r.connections, users: r.users, pause: pause, jumps: r.harm.clock}
 	if r.extras != nil {
-		o.credential = r.extras.key
+		o.credential = r.extras.Key
 	}
 	r.load = startLoad(ctx, r.pool, r.answers, o)
 	wait(ctx, warmUp)
