@@ -39,16 +39,13 @@ func short() []task {
 		harm, broker, store string
 		times               int
 	}{
-		{"kill", kafka, sqlite, 2},
+		{"kill", kafka, sqlite, 4},
 		{"kill", kafka, postgres, 4},
-		{"kill", confluent, sqlite, 2},
 		{"kill", confluent, postgres, 4},
 		{"kill", embedded, sqlite, 8},
 		{"term", kafka, postgres, 3},
-		{"term", confluent, sqlite, 3},
 		{"term", embedded, sqlite, 3},
 		{"instances", kafka, postgres, 3},
-		{"kafka-kill", kafka, postgres, 1},
 		{"kafka-kill", confluent, sqlite, 1},
 		{"kafka-pause", confluent, postgres, 1},
 		{"spool", kafka, sqlite, 1},
