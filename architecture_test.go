@@ -95,7 +95,7 @@ var layers = map[string]layer{
 		libraries: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/schollz/progressbar/v3"},
 	},
 	"test/faults": {
-		ours:      []string{"domain"},
+		ours:      []string{"domain", "test/extras"},
 		libraries: []string{anyLibrary},
 	},
 	"test/scale": {
@@ -104,8 +104,9 @@ var layers = map[string]layer{
 	},
 	// A module of its own.
 	"test/manifests": {libraries: []string{anyLibrary}},
+	"test/extras": {ours: []string{".", "application"}},
 	"test/bench": {
-		ours:      []string{".", "domain"},
+		ours:      []string{".", "domain", "test/extras"},
 		libraries: []string{"github.com/spf13/pflag"},
 	},
 }
