@@ -104,7 +104,7 @@ var layers = map[string]layer{
 	},
 	// A module of its own.
 	"test/manifests": {libraries: []string{anyLibrary}},
-	"test/extras": {ours: []string{".", "application"}},
+	"test/extras":    {ours: []string{".", "application"}},
 	"test/bench": {
 		ours:      []string{".", "domain", "test/extras"},
 		libraries: []string{"github.com/spf13/pflag"},
