@@ -4,6 +4,7 @@ package confluent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -17,6 +18,8 @@ import (
 // admin asks the cluster about itself. Its calls end with their contexts.
 type admin struct {
 	client *client
+	// settings are those of every handle.
+	settings kafka.ConfigMap
 }
 
 // ask calls do with a client for administrative requests and the time that is left for them.
@@ -180,8 +183,9 @@ func (a *admin) offsetsAt(ctx context.Context, topic string, at time.Time) (map[
 	return found, nil
 }
 
-// places tells what the group has committed. librdkafka's answer has no partition where the group's coordinator has told of
-// an error, and confluent-kafka-go does not show that.
+// places tells what the group has committed. It asks as a consumer that does not join the group: while the group's coordinator
+// loads, librdkafka's administrative request for it would end the process (its rd_kafka_handle_OffsetFetch takes every handle for
+// a consumer's).
 func (a *admin) places(ctx context.Context, topic, group string) (map[int32]int64, error) {
 	partitions, err := a.partitions(ctx, topic)
 	if isUnknownTopic(err) {
@@ -190,24 +194,22 @@ func (a *admin) places(ctx context.Context, topic, group string) (map[int32]int6
 	if err != nil {
 		return nil, err
 	}
-	asked := kafka.ConsumerGroupTopicPartitions{Group: group}
-	for _, p := range partitions {
-		n := int32(p.Partition) //nolint:gosec // Kafka's are 32 bits
-		asked.Partitions = append(asked.Partitions, kafka.TopicPartition{Topic: &topic, Partition: n})
+	asked := make([]kafka.TopicPartition, len(partitions))
+	for i, p := range partitions {
+		asked[i] = kafka.TopicPartition{Topic: &topic, Partition: int32(p.Partition)} //nolint:gosec // Kafka's are 32 bits
 	}
-	var answer []kafka.TopicPartition
-	err = a.ask(ctx, func(c *kafka.AdminClient, timeout kafka.AdminOptionRequestTimeout) error {
-		result, err := c.ListConsumerGroupOffsets(ctx, []kafka.ConsumerGroupTopicPartitions{asked}, timeout)
-		if err == nil && len(result.ConsumerGroupsTopicPartitions) > 0 {
-			answer = result.ConsumerGroupsTopicPartitions[0].Partitions
-		}
-		return err
-	})
-	if code(err) == kafka.ErrGroupIDNotFound {
-		return map[int32]int64{}, nil
-	}
+	config, _ := a.client.credentials.with(with(a.settings, kafka.ConfigMap{"group.id": group, "enable.auto.commit": false}))
+	asker, err := kafka.NewConsumer(config)
 	if err != nil {
 		return nil, err
+	}
+	answer, err := asker.Committed(asked, millis(timeLeft(ctx)))
+	closed := asker.Close()
+	if code(err) == kafka.ErrGroupIDNotFound {
+		return map[int32]int64{}, closed
+	}
+	if err := errors.Join(err, closed); err != nil {
+		return nil, a.client.explain(err)
 	}
 	return committedOf(answer, len(partitions))
 }

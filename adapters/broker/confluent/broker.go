@@ -88,7 +88,7 @@ func newBroker(k broker.KafkaURL, o broker.Options, settings, own kafka.ConfigMa
 	}
 	cred := newCredentials(k)
 	c := &client{config: with(settings, producing(o), own), credentials: cred, logger: o.Logger}
-	a := &admin{client: c}
+	a := &admin{client: c, settings: settings}
 	t := newTopics(a, o)
 	return &Broker{
 		options:     o,
