@@ -235,6 +235,17 @@ func groupOf(g application.GroupLag) groupBody {
 
 // decodeStrict reads one JSON object with known members.
 func decodeStrict(text []byte, to any) error {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(text, &members) == nil {
+		if members == nil {
+			return faulty(invalid, fault{"", "", "must not be null"})
+		}
+		for name, value := range members {
+			if string(value) == "null" {
+				return faulty(invalid, fault{"", "/" + pointerEscaper.Replace(name), "must not be null: leave it out"})
+			}
+		}
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	err := d.Decode(to)

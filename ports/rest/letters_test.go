@@ -220,6 +220,13 @@ func TestDropDeadLetter(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, o.send(http.MethodDelete, lettersPath+"/"+id+"?x=y", "").StatusCode)
 }
 
+func TestRequeueOfNothingInParticular(t *testing.T) {
+	o := newOffice(t)
+	for _, body := range []string{`null`, `{"reason":null}`, `[]`, `{"odd":1}`, `{} {}`} {
+		assert.Equal(t, http.StatusBadRequest, o.post(lettersPath+"/requeue", body).StatusCode, body)
+	}
+}
+
 type requeueReport struct {
 	Requeued, Failed, Left int
 	NextCursor, To         string
