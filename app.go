@@ -88,20 +88,7 @@ func (a *App) Run(ctx context.Context) error {
 	work, cutOff := context.WithCancel(context.WithoutCancel(ctx))
 	defer cutOff()
 	var running sync.WaitGroup
-	for _, c := range a.consumers.all() {
-		running.Go(func() {
-			if err := c.Run(work); err != nil {
-				a.logger.Error("the consumer ended with an error", "error", err)
-			}
-		})
-	}
-	running.Go(func() { a.report(work) })
-	running.Go(func() { a.lag.run(ctx, a.consumers.recorder.Ended()) })
-	// Nothing is lost when a removal is cut off.
-	running.Go(func() { a.retention.run(ctx, a.consumers.recorder.Ended()) })
-	if a.letters != nil {
-		running.Go(func() { a.letters.Run(ctx) })
-	}
+	a.startBackground(ctx, work, &running)
 	if isVolatile(a.broker) { // what is published before the consumer listens would be lost
 		select {
 		case <-a.consumers.recorder.Subscribed():
@@ -161,6 +148,24 @@ func closeAll(listeners ...net.Listener) error {
 func (a *App) warnIfOpen(ctx context.Context) {
 	if a.cfg.isOpen() && (!isLoopback(a.cfg.Listen) || a.cfg.openTLS()) {
 		a.logger.WarnContext(ctx, "everybody who reaches this service may write and read everything: there is no authentication")
+	}
+}
+
+// startBackground starts what goes on beside requests. work is the context of what must be finished.
+func (a *App) startBackground(ctx, work context.Context, running *sync.WaitGroup) {
+	for _, c := range a.consumers.all() {
+		running.Go(func() {
+			if err := c.Run(work); err != nil {
+				a.logger.Error("the consumer ended with an error", "error", err)
+			}
+		})
+	}
+	running.Go(func() { a.report(work) })
+	running.Go(func() { a.lag.run(ctx, a.consumers.recorder.Ended()) })
+	// Nothing is lost when a removal is cut off.
+	running.Go(func() { a.retention.run(ctx, a.consumers.recorder.Ended()) })
+	if a.letters != nil {
+		running.Go(func() { a.letters.Run(ctx) })
 	}
 }
 

@@ -175,8 +175,9 @@ type filterBody struct {
 	Reason string `json:"reason"`
 	From   string `json:"from"`
 	To     string `json:"to"`
-	Limit  int    `json:"limit"`
-	Cursor string `json:"cursor"`
+	// Limit may be written in any way that JSON has for a whole number.
+	Limit  *float64 `json:"limit"`
+	Cursor string   `json:"cursor"`
 }
 
 // requeueReportBody says what has been done with many letters.
@@ -230,7 +231,12 @@ func (a *api) letterFilter(w *answer, r *http.Request) (q application.LetterQuer
 	if err := decodeStrict(body.b, &f); err != nil {
 		return q, err
 	}
-	q = application.LetterQuery{Reason: f.Reason, Limit: f.Limit, Cursor: f.Cursor}
+	q = application.LetterQuery{Reason: f.Reason, Cursor: f.Cursor}
+	if f.Limit != nil {
+		if q.Limit = int(*f.Limit); float64(q.Limit) != *f.Limit || q.Limit < 1 || q.Limit > application.MaxLetters {
+			return q, faulty(invalid, fault{"", "/limit", fmt.Sprintf("must be a whole number from 1 to %d", application.MaxLetters)})
+		}
+	}
 	for _, t := range []struct {
 		pointer, text string
 		to            *time.Time
