@@ -22,6 +22,8 @@ def before_call(context, case, kwargs):
     # There are no dead letters whose list could have a next page.
     if case.meta.generation.mode.is_positive and case.path.startswith("/api/admin/"):
         query.pop("cursor", None)
+        if isinstance(case.body, dict):
+            case.body.pop("cursor", None)
     if case.meta.generation.mode.is_positive and query.get("cursor", "") not in answered | {""}:
         query["cursor"] = cursor(case.operation.base_url, query.get("order", "asc"))
 

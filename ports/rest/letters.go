@@ -172,9 +172,9 @@ func (a *api) dropLetter(w *answer, r *http.Request) error {
 
 // filterBody selects what is to be requeued.
 type filterBody struct {
-	Reason string `json:"reason"`
-	From   string `json:"from"`
-	To     string `json:"to"`
+	Reason string  `json:"reason"`
+	From   *string `json:"from"`
+	To     *string `json:"to"`
 	// Limit may be written in any way that JSON has for a whole number.
 	Limit  *float64 `json:"limit"`
 	Cursor string   `json:"cursor"`
@@ -238,13 +238,14 @@ func (a *api) letterFilter(w *answer, r *http.Request) (q application.LetterQuer
 		}
 	}
 	for _, t := range []struct {
-		pointer, text string
-		to            *time.Time
+		pointer string
+		text    *string
+		to      *time.Time
 	}{{"/from", f.From, &q.From}, {"/to", f.To, &q.To}} {
-		if t.text == "" {
+		if t.text == nil {
 			continue
 		}
-		if detail := setTime(t.to, t.text); detail != "" {
+		if detail := setTime(t.to, *t.text); detail != "" {
 			return q, faulty(invalid, fault{"", t.pointer, detail})
 		}
 	}

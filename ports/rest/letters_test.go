@@ -222,7 +222,7 @@ func TestDropDeadLetter(t *testing.T) {
 
 func TestRequeueOfNothingInParticular(t *testing.T) {
 	o := newOffice(t)
-	for _, body := range []string{`null`, `{"reason":null}`, `[]`, `{"odd":1}`, `{} {}`, `{"limit":0}`, `{"limit":1.5}`, `{"limit":1e30}`} {
+	for _, body := range []string{`null`, `{"reason":null}`, `[]`, `{"odd":1}`, `{} {}`, `{"limit":0}`, `{"from":""}`, `{"limit":1.5}`, `{"limit":1e30}`} {
 		assert.Equal(t, http.StatusBadRequest, o.post(lettersPath+"/requeue", body).StatusCode, body)
 	}
 }
