@@ -22,7 +22,7 @@ func browser(t *testing.T) context.Context {
 	t.Helper()
 	path := brokertest.FromEnvironment(t, "NSF_TEST_BROWSER")
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1200, 1600),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()))
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(profile(t)))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, flags...)
@@ -31,6 +31,19 @@ func browser(t *testing.T) context.Context {
 	// Unlike the function that ends the context, this waits for the browser, whose files then go.
 	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
 	return ctx
+}
+
+// profile is a folder for a browser, whose last processes may still write into it when the first one has ended.
+func profile(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "browser-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		eventually(t, "the browser's files gone", func() bool { return os.RemoveAll(folder) == nil })
+	})
+	return folder
 }
 
 // watchPage collects what goes wrong on the page, and what it asks of others than the service.
