@@ -36,7 +36,7 @@ func browser(t *testing.T) context.Context {
 // profile is a folder for a browser, whose last processes may still write into it when the first one has ended.
 func profile(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "browser-")
+	folder, err := os.MkdirTemp("", "browser-") //nolint:usetesting // the test would fail if the removal had to be tried twice
 	if err != nil {
 		t.Fatal(err)
 	}
