@@ -90,22 +90,17 @@ func (c *adminClient) call(ctx context.Context, method, path string, body, to an
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := exchange(req, maxAnswerBytes)
 	if err != nil {
-		return fmt.Errorf("no answer: %w", err)
+		return err
 	}
-	defer res.Body.Close() //nolint:errcheck // nothing can be lost
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBytes))
-	if err != nil {
-		return fmt.Errorf("no whole answer: %w", err)
-	}
-	if res.StatusCode >= http.StatusMultipleChoices {
-		return problemOf(res, answer)
+	if res.code >= http.StatusMultipleChoices {
+		return problemOf(res)
 	}
 	if to == nil {
 		return nil
 	}
-	if err := json.Unmarshal(answer, to); err != nil {
+	if err := json.Unmarshal(res.body, to); err != nil {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	return nil
@@ -134,12 +129,12 @@ func (c *adminClient) request(ctx context.Context, method, path string, body any
 }
 
 // problemOf is the error that an answer tells of.
-func problemOf(res *http.Response, answer []byte) error {
+func problemOf(res reply) error {
 	var problem struct{ Title, Detail string }
-	if err := json.Unmarshal(answer, &problem); err != nil || problem.Detail == "" {
-		return errors.New(res.Status)
+	if err := json.Unmarshal(res.body, &problem); err != nil || problem.Detail == "" {
+		return errors.New(res.status)
 	}
-	return fmt.Errorf("%s: %s", res.Status, problem.Detail)
+	return fmt.Errorf("%s: %s", res.status, problem.Detail)
 }
 
 // indented is JSON for people.

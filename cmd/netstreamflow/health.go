@@ -60,20 +60,36 @@ func ask(ctx context.Context, url string, timeout time.Duration, out io.Writer) 
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := exchange(req, maxHealthBytes)
 	if err != nil {
-		return fmt.Errorf("no answer: %w", err)
-	}
-	defer res.Body.Close() //nolint:errcheck // nothing can be lost
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxHealthBytes))
-	if err != nil {
-		return fmt.Errorf("no whole answer: %w", err)
-	}
-	if _, err := fmt.Fprintf(out, "%s\n", body); err != nil {
 		return err
 	}
-	if res.StatusCode != http.StatusOK {
-		return errors.New("not healthy: " + res.Status)
+	if _, err := fmt.Fprintf(out, "%s\n", res.body); err != nil {
+		return err
+	}
+	if res.code != http.StatusOK {
+		return errors.New("not healthy: " + res.status)
 	}
 	return nil
+}
+
+// reply is an answer, with no more of its body than was asked for.
+type reply struct {
+	code   int
+	status string
+	body   []byte
+}
+
+// exchange makes a request and reads the answer, of which it takes no more than the first limit bytes.
+func exchange(req *http.Request, limit int64) (reply, error) {
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return reply{}, fmt.Errorf("no answer: %w", err)
+	}
+	defer res.Body.Close() //nolint:errcheck // nothing can be lost
+	body, err := io.ReadAll(io.LimitReader(res.Body, limit))
+	if err != nil {
+		return reply{}, fmt.Errorf("no whole answer: %w", err)
+	}
+	return reply{res.StatusCode, res.Status, body}, nil
 }
