@@ -28,8 +28,10 @@ const (
 	// openAfter is how many questions in a row may fail before the server is left alone for openFor.
 	openAfter = 3
 	openFor   = time.Second
-	// connections bounds the pool. Each question holds one for well below a millisecond.
-	connections = 64
+	// connections bounds the pool. Questions that are asked at once share one.
+	connections = 8
+	// maxQuestions bounds those that wait for an answer. One more than that fails.
+	maxQuestions = 10_000
 	// keyPrefix is that of all keys.
 	keyPrefix = "netstreamflow:limit:"
 )
@@ -39,9 +41,11 @@ var takeScript string
 
 // Redis is a server that keeps what callers owe, for all instances that name it. It is safe for concurrent use.
 type Redis struct {
-	client  *redis.Client
-	script  *redis.Script
-	breaker *circuit.Breaker
+	client *redis.Client
+	// questions go to the server in pipelines: while one is under way the next gathers.
+	questions *redis.AutoPipeliner
+	script    *redis.Script
+	breaker   *circuit.Breaker
 }
 
 // CheckURL says what is wrong with the URL of a Redis; the error is a [domain.ErrInvalid] that repeats nothing of it.
@@ -58,8 +62,13 @@ func OpenRedis(address string, password func() string, logger *slog.Logger) (*Re
 		return nil, err
 	}
 	redis.SetLogger(&logging.VoidLogger{}) // it is one for all, and says what the errors say
+	client := redis.NewClient(o)
+	questions, err := client.AsyncAutoPipeline()
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
 	return &Redis{
-		client:  redis.NewClient(o),
+		client: client, questions: questions,
 		script:  redis.NewScript(takeScript),
 		breaker: circuit.New("the store of the rate limits", openAfter, openFor, logger),
 	}, nil
@@ -84,7 +93,9 @@ func options(address string, password func() string) (*redis.Options, error) {
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
 	o.ContextTimeoutEnabled = true
 	o.MaxRetries, o.DialerRetries = -1, 1
-	o.PoolSize, o.MaxActiveConns = connections, connections
+	o.PoolSize, o.MaxActiveConns, o.PipelinePoolSize = connections, connections, 1
+	o.AutoPipelineOptions = redis.DefaultAutoPipelineOptions()
+	o.AutoPipelineOptions.MaxQueuedCommands = maxQuestions
 	o.ConnMaxIdleTime = 5 * time.Minute
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
@@ -147,8 +158,17 @@ func (s *Shared) Take(ctx context.Context, caller string, n, held int) (applicat
 func (s *Shared) ask(ctx context.Context, caller string, need, cost time.Duration) (allowed bool, owed time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	answer, err := s.redis.script.Run(ctx, s.redis.client, []string{s.key(caller)},
-		microseconds(need), microseconds(cost), microseconds(s.Window)).Int64Slice()
+	key, args := s.key(caller), []any{microseconds(need), microseconds(cost), microseconds(s.Window)}
+	question := redis.NewCmd(ctx, append([]any{"evalsha", s.redis.script.Hash(), 1, key}, args...)...)
+	err = s.redis.questions.Submit(ctx, question).WaitContext(ctx)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		question = s.redis.script.Eval(ctx, s.redis.client, []string{key}, args...)
+		err = question.Err()
+	}
+	if err != nil {
+		return false, 0, reason(err)
+	}
+	answer, err := question.Int64Slice()
 	if err != nil {
 		return false, 0, reason(err)
 	}
