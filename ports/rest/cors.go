@@ -26,3 +26,15 @@ func newCORS(origins []string) *cors.Cors {
 		MaxAge: preflightAge,
 	})
 }
+
+// checkOrigin refuses what a page of another site has a browser send that may not call. It is for requests without a body, which
+// need no permission beforehand: a body's media type would do.
+func (a *api) checkOrigin(r *http.Request) error {
+	if a.cors != nil && a.cors.OriginAllowed(r) {
+		return nil
+	}
+	if new(http.CrossOriginProtection).Check(r) != nil {
+		return newProblem(forbidden, "a page of another site may not do this")
+	}
+	return nil
+}

@@ -145,6 +145,9 @@ type requeuedBody struct {
 
 // requeueLetter is POST /api/admin/dead-letters/{id}/requeue.
 func (a *api) requeueLetter(w *answer, r *http.Request) error {
+	if err := a.checkOrigin(r); err != nil {
+		return err
+	}
 	if err := noQuery(r.URL.RawQuery); err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ type office struct {
 	given    int
 }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t *testing.T, change ...func(*Options)) *office {
 	t.Helper()
 	options := broker.Options{
 		Topic: "topic", DeadLetterTopic: "topic.dlq", PublishTimeout: 10 * time.Second, Logger: slog.New(slog.DiscardHandler),
@@ -58,6 +58,9 @@ func newOffice(t *testing.T) *office {
 		ro.Inspect = application.NewInspect(broker.NewInspector(b, records), kept, application.Inspected{
 			Topic: options.Topic, DeadLetterTopic: options.DeadLetterTopic,
 		})
+		for _, c := range change {
+			c(ro)
+		}
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -203,6 +206,21 @@ func TestRequeueDeadLetter(t *testing.T) {
 	assert.Contains(t, o.get(lettersPath+"/"+id).body, `"state":"settled"`)
 	assert.Equal(t, http.StatusNotFound, o.send(http.MethodPost, lettersPath+"/1-1/requeue", "").StatusCode)
 	assert.Equal(t, http.StatusBadRequest, o.send(http.MethodPost, lettersPath+"/"+id+"/requeue?x=y", "").StatusCode)
+}
+
+// TestRequeueFromAnotherSite: the request has no body, so a browser asks nobody before it sends it.
+func TestRequeueFromAnotherSite(t *testing.T) {
+	o := newOffice(t, func(o *Options) { o.Origins = []string{"https://app.example"} })
+	path := lettersPath + "/" + o.give([]byte("user"), "poison", "bad") + "/requeue"
+	for _, header := range []string{"Origin: https://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"} {
+		w := o.send(http.MethodPost, path, "", header)
+		assert.Equal(t, http.StatusForbidden, w.StatusCode, header)
+		assert.Equal(t, "a page of another site may not do this", decode[problemBody](t, w).Detail)
+	}
+	assert.Empty(t, o.received)
+	for _, headers := range [][]string{{"Sec-Fetch-Site: same-origin"}, {"Origin: https://app.example", "Sec-Fetch-Site: cross-site"}, nil} {
+		assert.Equal(t, http.StatusOK, o.send(http.MethodPost, path, "", headers...).StatusCode, headers)
+	}
 }
 
 func TestDropDeadLetter(t *testing.T) {
