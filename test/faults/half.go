@@ -27,7 +27,7 @@ func (r *run) sendHalves(ctx context.Context, s *process, round int) ([]half, er
 	for i := range count {
 		e := &event{user: fmt.Sprintf("half-%d-%d", round, i), id: domain.NewUUID(time.Now()).String(), first: 1}
 		r.extra[e.user] = []*event{e}
-		h, err := sendHalf(ctx, s.address(), parcel{form: single, pieces: []piece{{event: e}}})
+		h, err := sendHalf(ctx, s.address(), r.credential(), parcel{form: single, pieces: []piece{{event: e}}})
 		if err != nil {
 			return nil, fmt.Errorf("begin a request: %w", err)
 		}
@@ -36,7 +36,7 @@ func (r *run) sendHalves(ctx context.Context, s *process, round int) ([]half, er
 	return all, nil
 }
 
-func sendHalf(ctx context.Context, addr string, p parcel) (half, error) {
+func sendHalf(ctx context.Context, addr, credential string, p parcel) (half, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return half{}, err
@@ -45,15 +45,20 @@ func sendHalf(ctx context.Context, addr string, p parcel) (half, error) {
 		return half{}, err
 	}
 	h := half{parcel: p, conn: conn, text: bufio.NewReader(conn)}
-	_, err = fmt.Fprintf(conn, "POST /api/events HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"+
-		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", addr, len(p.body()))
+	header := fmt.Sprintf("POST /api/events HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
+		"Expect: 100-continue\r\n", addr, len(p.body()))
+	if credential != "" {
+		header += "Authorization: Bearer " + credential + "\r\n"
+	}
+	if _, err := io.WriteString(conn, header+"\r\n"); err != nil {
+		return half{}, err
+	}
+	res, err := http.ReadResponse(h.text, nil)
 	if err != nil {
 		return half{}, err
 	}
-	for range 2 { // the status and an empty line
-		if _, err := h.text.ReadString('\n'); err != nil {
-			return half{}, err
-		}
+	if res.StatusCode != http.StatusContinue {
+		return half{}, fmt.Errorf("answered with %s before the body", res.Status)
 	}
 	return h, nil
 }

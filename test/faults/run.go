@@ -131,6 +131,14 @@ func (r *run) prepare(ctx context.Context) error {
 	return nil
 }
 
+// credential is what requests show, "" for nothing.
+func (r *run) credential() string {
+	if r.extras == nil {
+		return ""
+	}
+	return r.extras.Key
+}
+
 // serviceEnvironment is this program's, without settings of the service but those given.
 func serviceEnvironment(settings []string) []string {
 	environ := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NETSTREAMFLOW_") })
@@ -139,10 +147,7 @@ func serviceEnvironment(settings []string) []string {
 
 // underLoad does the harm while events are sent, and waits until they are accepted again.
 func (r *run) underLoad(ctx context.Context) error {
-	o := loadOptions{connections: r.connections, users: r.users, pause: pause, jumps: r.harm.clock}
-	if r.extras != nil {
-		o.credential = r.extras.Key
-	}
+	o := loadOptions{connections: r.connections, users: r.users, pause: pause, jumps: r.harm.clock, credential: r.credential()}
 	r.load = startLoad(ctx, r.pool, r.answers, o)
 	wait(ctx, warmUp)
 	err := r.harm.inflict(ctx, r)
