@@ -19,7 +19,7 @@ type bounds struct {
 func newBounds(l *rest.Load, g *store.Guard, r *limit.Redis) bounds { return bounds{l, g, r} }
 
 var (
-	descLoad            = desc("load_in_use", "What is in use of a bound of the load: requests that publish and that read, bytes of large bodies, open connections.", labelBound)
+	descLoad            = desc("load_in_use", "What is in use of a bound of the load: requests that publish, that read and of administration, bytes of large bodies, open connections.", labelBound)
 	descLoadLimit       = desc("load_limit", "The bounds of the load.", labelBound)
 	descLoadRefused     = desc("load_refused_total", "What was above a bound of the load.", labelBound)
 	descLimited         = desc("limiter_limited_requests_total", "Requests above the rate limit of their caller.")
@@ -40,6 +40,7 @@ var (
 const (
 	boundPublish     = "publish_requests"
 	boundRead        = "read_requests"
+	boundAdmin       = "admin_requests"
 	boundBodies      = "body_bytes"
 	boundConnections = "connections"
 )
@@ -49,6 +50,7 @@ func (b bounds) collect(to emitter) {
 	for bound, use := range map[string][2]float64{
 		boundPublish:     {float64(s.Publishing), float64(s.Bounds.Requests)},
 		boundRead:        {float64(s.Querying), float64(s.Bounds.Requests)},
+		boundAdmin:       {float64(s.Administering), float64(s.MaxAdministering)},
 		boundBodies:      {float64(s.Bodies), float64(s.Bounds.Bodies)},
 		boundConnections: {float64(s.Connections), float64(s.Bounds.Connections)},
 	} {
@@ -57,6 +59,7 @@ func (b bounds) collect(to emitter) {
 	}
 	to.counter(descLoadRefused, s.RefusedPublishing, boundPublish)
 	to.counter(descLoadRefused, s.RefusedQuerying, boundRead)
+	to.counter(descLoadRefused, s.RefusedAdministering, boundAdmin)
 	to.counter(descLoadRefused, s.RefusedBodies, boundBodies)
 	to.counter(descLoadRefused, s.RefusedConnections, boundConnections)
 	to.counter(descLimited, s.Limited)

@@ -57,11 +57,11 @@ func newAPI(o Options) (*api, error) {
 // resources lists the paths of events, administration and health. The first match wins: "batch" is no event's id.
 func (a *api) resources() []*resource {
 	return []*resource{
-		{path: "/api/events", bounded: true, post: a.publishOne, get: a.listAll},
-		{path: "/api/events/batch", bounded: true, post: a.publishBatch},
-		{path: "/api/events/user/{userId}", bounded: true, get: a.listUser},
-		{path: "/api/events/type/{eventType}", bounded: true, get: a.listType},
-		{path: "/api/events/{eventId}", bounded: true, get: a.event},
+		{path: "/api/events", counted: true, post: a.publishOne, get: a.listAll},
+		{path: "/api/events/batch", counted: true, post: a.publishBatch},
+		{path: "/api/events/user/{userId}", counted: true, get: a.listUser},
+		{path: "/api/events/type/{eventType}", counted: true, get: a.listType},
+		{path: "/api/events/{eventId}", counted: true, get: a.event},
 		{path: "/api/admin/dead-letters", get: a.listLetters, admin: true},
 		{path: "/api/admin/dead-letters/requeue", post: a.requeueLetters, admin: true},
 		{path: "/api/admin/dead-letters/{id}", get: a.letter, delete: a.dropLetter, admin: true},
@@ -83,8 +83,8 @@ type resource struct {
 	get, post, delete handler
 	// public is for everybody, admin for callers with that scope; what is neither needs the scope of the method.
 	public, admin bool
-	// bounded says that the bounds of requests in flight and the callers' limits hold here.
-	bounded bool
+	// counted says that the callers' limits hold here.
+	counted bool
 }
 
 // ServeHTTP dispatches by method. The router could do it too, but tells neither the methods that would have been right
@@ -106,8 +106,8 @@ func (s *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve answers a request that there is room for, if the caller may make one, and has not made too many. One that fails makes
 // room before it is answered: its client may still be sending.
 func (s *resource) serve(h handler, w *answer, r *http.Request) error {
-	if s.bounded {
-		leave, ok := s.api.Load.enter(r)
+	if s.counted || s.admin {
+		leave, ok := s.api.Load.enter(r, s.admin)
 		if !ok {
 			return errRequests
 		}
@@ -116,7 +116,7 @@ func (s *resource) serve(h handler, w *answer, r *http.Request) error {
 	if err := s.authorise(w, r); err != nil {
 		return err
 	}
-	if s.bounded {
+	if s.counted {
 		if err := s.api.charge(w, r, s.api.policyOf(r.Method), 1, 0); err != nil {
 			return err
 		}

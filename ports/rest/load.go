@@ -17,6 +17,9 @@ const (
 	DefaultMaxConnections = 8192
 )
 
+// maxAdministering is how many requests of administration may be in flight: each may read many large records of the log.
+const maxAdministering = 16
+
 // Bounds say how much may be under way at a time. Zero means the default.
 type Bounds struct {
 	// Requests is how many requests that publish may be in flight, and as many that query: a broker that is away must not
@@ -30,24 +33,24 @@ type Bounds struct {
 
 // Load counts what is under way, and refuses at once what is above the bounds. It is safe for concurrent use.
 type Load struct {
-	bounds                        Bounds
-	publishing, querying, sockets gauge
-	bodies                        gauge
-	waiting                       waiting
-	refusedConnections            atomic.Int64
-	limited, uncounted            atomic.Int64
+	bounds                              Bounds
+	publishing, querying, administering gauge
+	sockets, bodies                     gauge
+	waiting                             waiting
+	refusedConnections                  atomic.Int64
+	limited, uncounted                  atomic.Int64
 }
 
 // LoadState tells what is under way, and how often something was refused.
 type LoadState struct {
 	// Bounds are those of the load.
 	Bounds Bounds
-	// Publishing and Querying are requests in flight, Bodies the bytes of large bodies, Connections those that are open.
-	Publishing, Querying, Connections int
-	Bodies                            int64
-	// RefusedPublishing, RefusedQuerying, RefusedBodies and RefusedConnections count what was above a bound; of connections also those that then
-	// took the place of another one.
-	RefusedPublishing, RefusedQuerying, RefusedBodies, RefusedConnections int64
+	// Publishing, Querying and Administering are requests in flight, MaxAdministering is the bound of the last; Bodies are the
+	// bytes of large bodies, Connections those that are open.
+	Publishing, Querying, Administering, MaxAdministering, Connections int
+	Bodies                                                             int64
+	// The refused are what was above a bound; of connections also those that then took the place of another one.
+	RefusedPublishing, RefusedQuerying, RefusedAdministering, RefusedBodies, RefusedConnections int64
 	// Limited counts requests above a caller's limit, Uncounted those whose limiter could not tell.
 	Limited, Uncounted int64
 }
@@ -59,6 +62,7 @@ func NewLoad(b Bounds) *Load {
 	setDefault(&b.Connections, DefaultMaxConnections)
 	l := &Load{bounds: b}
 	l.publishing.most, l.querying.most = int64(b.Requests), int64(b.Requests)
+	l.administering.most = maxAdministering
 	l.bodies.most, l.sockets.most = b.Bodies, int64(b.Connections)
 	return l
 }
@@ -68,11 +72,13 @@ func (l *Load) State() LoadState {
 	return LoadState{
 		Bounds:     l.bounds,
 		Publishing: int(l.publishing.now.Load()), Querying: int(l.querying.now.Load()), Connections: int(l.sockets.now.Load()),
-		Bodies:             l.bodies.now.Load(),
-		RefusedPublishing:  l.publishing.refused.Load(),
-		RefusedQuerying:    l.querying.refused.Load(),
-		RefusedBodies:      l.bodies.refused.Load(),
-		RefusedConnections: l.refusedConnections.Load(),
+		Administering: int(l.administering.now.Load()), MaxAdministering: maxAdministering,
+		Bodies:               l.bodies.now.Load(),
+		RefusedPublishing:    l.publishing.refused.Load(),
+		RefusedQuerying:      l.querying.refused.Load(),
+		RefusedAdministering: l.administering.refused.Load(),
+		RefusedBodies:        l.bodies.refused.Load(),
+		RefusedConnections:   l.refusedConnections.Load(),
 		Limited:            l.limited.Load(), Uncounted: l.uncounted.Load(),
 	}
 }
@@ -109,13 +115,17 @@ var (
 	errBodies   = fmt.Errorf("%w: the bodies in flight take too much memory", domain.ErrOverloaded)
 )
 
-// enter takes a request that reads in flight until leave, and looks whether there is room for one that publishes, which is in
-// flight when its body is there.
-func (l *Load) enter(r *http.Request) (leave func(), ok bool) {
-	if r.Method == http.MethodPost {
+// enter takes a request in flight until leave. For one that publishes it only looks whether there is room: that is in flight when
+// its body is there.
+func (l *Load) enter(r *http.Request, admin bool) (leave func(), ok bool) {
+	g := &l.querying
+	switch {
+	case admin:
+		g = &l.administering
+	case r.Method == http.MethodPost:
 		return func() {}, !l.publishing.full()
 	}
-	return func() { l.querying.give(1) }, l.querying.take(1)
+	return func() { g.give(1) }, g.take(1)
 }
 
 const (

@@ -99,6 +99,44 @@ func TestRequestsInFlight(t *testing.T) {
 	assert.Contains(t, b.logs.String(), "there is too much to do")
 }
 
+// stuckLog is a broker that tells nothing before the gate opens.
+type stuckLog struct {
+	application.LogInspector
+
+	gate  chan struct{}
+	asked atomic.Int64
+}
+
+func (l *stuckLog) Topic(context.Context, string) (application.TopicInfo, error) {
+	l.asked.Add(1)
+	<-l.gate
+	return application.TopicInfo{}, domain.ErrUnavailable
+}
+
+// TestAdministrationIsBounded has a broker that does not answer: what asks it gets in nobody's way.
+func TestAdministrationIsBounded(t *testing.T) {
+	stuck := &stuckLog{gate: make(chan struct{})}
+	s := newService(t, func(o *Options) {
+		o.Load, o.Inspect = NewLoad(Bounds{Requests: 1}), application.NewInspect(stuck, nil, application.Inspected{})
+	})
+	var running sync.WaitGroup
+	for range maxAdministering {
+		running.Go(func() { s.get("/api/admin/broker") })
+	}
+	eventually(t, func() bool { return stuck.asked.Load() == maxAdministering })
+	w := s.get("/api/admin/broker")
+	assert.Equal(t, http.StatusServiceUnavailable, w.StatusCode)
+	assert.Equal(t, typePrefix+"overloaded", decode[problemBody](t, w).Type)
+	assert.Equal(t, http.StatusAccepted, s.post("/api/events", smallEvent).StatusCode)
+	assert.Equal(t, http.StatusOK, s.get("/api/events").StatusCode)
+	state := s.api.Load.State()
+	assert.Equal(t, maxAdministering, state.Administering)
+	assert.Equal(t, int64(1), state.RefusedAdministering)
+	close(stuck.gate)
+	running.Wait()
+	assert.Zero(t, s.api.Load.State().Administering)
+}
+
 // TestSlowBodiesKeepNobodyOut has more senders that take their time than requests may be in flight.
 func TestSlowBodiesKeepNobodyOut(t *testing.T) {
 	s := newService(t, func(o *Options) { o.Load = NewLoad(Bounds{Requests: 2}) })
@@ -123,7 +161,7 @@ func TestPanicLeavesNothingInFlight(t *testing.T) {
 	s := newService(t)
 	s.log.publish = func(context.Context, []domain.Event) error { panic("x") }
 	s.post(batchPath, "["+strings.Repeat(" ", 1<<20)+smallEvent+"]")
-	assert.Equal(t, LoadState{Bounds: s.api.Load.bounds}, s.api.Load.State())
+	assert.Equal(t, LoadState{Bounds: s.api.Load.bounds, MaxAdministering: maxAdministering}, s.api.Load.State())
 }
 
 // TestBodiesInMemory fills the memory for bodies with batches: the next large one is refused, small ones are not.
