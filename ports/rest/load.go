@@ -79,7 +79,7 @@ func (l *Load) State() LoadState {
 		RefusedAdministering: l.administering.refused.Load(),
 		RefusedBodies:        l.bodies.refused.Load(),
 		RefusedConnections:   l.refusedConnections.Load(),
-		Limited:            l.limited.Load(), Uncounted: l.uncounted.Load(),
+		Limited:              l.limited.Load(), Uncounted: l.uncounted.Load(),
 	}
 }
 

@@ -57,6 +57,7 @@ func sendHalf(ctx context.Context, addr, credential string, p parcel) (half, err
 	if err != nil {
 		return half{}, err
 	}
+	_ = res.Body.Close() // an interim answer has none
 	if res.StatusCode != http.StatusContinue {
 		return half{}, fmt.Errorf("answered with %s before the body", res.Status)
 	}

@@ -22,7 +22,9 @@ type admin struct {
 	settings kafka.ConfigMap
 }
 
-// ask calls do with a client for administrative requests and the time that is left for them.
+// ask calls do with a client for administrative requests and the time that is left for them, once there is a server that
+// answers: librdkafka sends such a request to the controller, and while it waits for one that is away it connects without a
+// pause, at the cost of a whole core.
 func (a *admin) ask(ctx context.Context, do func(*kafka.AdminClient, kafka.AdminOptionRequestTimeout) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -36,7 +38,15 @@ func (a *admin) ask(ctx context.Context, do func(*kafka.AdminClient, kafka.Admin
 	if err != nil {
 		return err
 	}
+	if _, err := asker.GetMetadata(nil, false, millis(timeLeft(ctx))); err != nil {
+		return a.client.explain(err)
+	}
 	return a.client.explain(do(asker, kafka.SetAdminRequestTimeout(timeLeft(ctx))))
+}
+
+// ping makes a round trip.
+func (a *admin) ping(ctx context.Context) error {
+	return a.ask(ctx, func(*kafka.AdminClient, kafka.AdminOptionRequestTimeout) error { return nil })
 }
 
 // timeLeft is how long a request of the context may take.
@@ -46,15 +56,6 @@ func timeLeft(ctx context.Context) time.Duration {
 		left = min(left, max(time.Until(deadline), time.Millisecond))
 	}
 	return left
-}
-
-// ping makes a round trip. It does not ask as the others do: librdkafka sends an administrative request to the controller,
-// and while it waits for one that is away it connects without a pause, at the cost of half a core.
-func (a *admin) ping(ctx context.Context) error {
-	return a.ask(ctx, func(c *kafka.AdminClient, _ kafka.AdminOptionRequestTimeout) error {
-		_, err := c.GetMetadata(nil, false, millis(timeLeft(ctx)))
-		return err
-	})
 }
 
 // partitions describes the partitions of a topic.

@@ -88,7 +88,7 @@ func (c *client) drain(p *producer) {
 func (c *client) explain(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !errors.Is(err, context.DeadlineExceeded) && code(err) != kafka.ErrTimedOut {
+	if !errors.Is(err, context.DeadlineExceeded) && code(err) != kafka.ErrTimedOut && code(err) != kafka.ErrTransport {
 		return err
 	}
 	if age := time.Since(c.troubleAt); c.trouble != nil && age < troubleAge {

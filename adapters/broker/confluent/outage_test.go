@@ -3,6 +3,8 @@
 package confluent
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +41,40 @@ func TestRestarts(t *testing.T) {
 		<-failed
 		c = start()
 	})
+}
+
+// TestAwayIsNotPestered asks about a topic of a server that is gone: the client must not try connection after connection, which
+// shows in the processor's time.
+func TestAwayIsNotPestered(t *testing.T) {
+	server, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := benchOptions()
+	b := openTest(t, "confluent://"+addresses(server), o)
+	publish(t, b, o.Topic, 1, 1)
+	server.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	before := processorTime(t)
+	for ctx.Err() == nil {
+		if _, err := b.Bounds(ctx, o.Topic); !errors.Is(err, domain.ErrUnavailable) {
+			t.Fatalf("a server that is gone tells the bounds of a topic: %v", err)
+		}
+	}
+	if took := processorTime(t) - before; took > time.Second {
+		t.Errorf("3 s without a server took %v of the processor's time", took)
+	}
+}
+
+// processorTime is how long this process has used a processor.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // TestRestartsOnKafka restarts a real server with the command in the environment, such as

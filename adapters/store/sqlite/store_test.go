@@ -4,7 +4,6 @@ import (
 	"os"
 	"slices"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
@@ -66,17 +65,5 @@ func record(t testing.TB, s *Store, entries ...application.Entry) {
 		if added, err := s.Record(t.Context(), application.Batch{Topic: "events", Entries: batch}); added != len(batch) || err != nil {
 			t.Fatalf("Record of %d: %d, %v", len(batch), added, err)
 		}
-	}
-}
-
-// await waits until the condition holds, for a while.
-func await(t testing.TB, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not come to that in time")
-		}
-		time.Sleep(time.Millisecond)
 	}
 }
