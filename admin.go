@@ -57,11 +57,12 @@ func (l *adminListener) start(ctx context.Context) error {
 	l.addr, l.cancel = listener.Addr(), cancel
 	l.server = admin.NewServer(base, admin.Options{
 		Metrics: promhttp.HandlerFor(l.metrics.registry, promhttp.HandlerOpts{
-			ErrorLog:          slog.NewLogLogger(l.logger.Handler(), slog.LevelError),
+			ErrorLog:          standardLog(l.logger, "metrics cannot be told"),
 			EnableOpenMetrics: true, MaxRequestsInFlight: scrapesAtOnce, Registry: l.metrics.registry,
 		}),
-		Health: l.health, LocalNames: !l.cfg.InsecureAdmin, Logger: l.logger,
+		Health: l.health, LocalNames: !l.cfg.InsecureAdmin,
 	})
+	l.server.ErrorLog = standardLog(l.logger, serverTrouble)
 	go func() { l.served <- l.server.Serve(listener) }()
 	l.logger.InfoContext(ctx, "admin listening", "addr", l.addr.String())
 	return nil

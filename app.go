@@ -19,6 +19,9 @@ import (
 // reportEvery is how often the counts are logged.
 const reportEvery = 10 * time.Second
 
+// serverTrouble is the message of what net/http tells, such as a client's faults in a TLS handshake.
+const serverTrouble = "the HTTP server reports trouble"
+
 // works are the parts that a service is made of.
 type works struct {
 	cfg       valid
@@ -96,7 +99,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}
 	server := rest.NewServer(a.handler, rest.Options{Logger: a.logger, Load: a.load})
-	server.TLSConfig = a.tls
+	server.TLSConfig, server.ErrorLog = a.tls, standardLog(a.logger, serverTrouble)
 	served := make(chan error, 2)
 	running.Go(func() { served <- server.Serve(a.load.Listener(plain)) })
 	if secure != nil {

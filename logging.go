@@ -3,8 +3,11 @@ package netstreamflow
 import (
 	"context"
 	"io"
+	"log"
 	"log/slog"
+	"maps"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +28,21 @@ func provideLogger(cfg Config) *slog.Logger {
 
 func newLogger(h slog.Handler) *slog.Logger {
 	return slog.New(&throttle{Handler: located{h}, seen: &seen{}})
+}
+
+// standardLog is for packages that know none but the standard library's. What they tell is an attribute of the message: it names
+// addresses of clients and the like, and messages are what a [throttle] tells apart.
+func standardLog(logger *slog.Logger, message string) *log.Logger {
+	return log.New(lines(func(line string) { logger.Warn(message, "error", line) }), "", 0)
+}
+
+// lines takes what is written, a line at a time.
+type lines func(line string)
+
+// Write implements [io.Writer].
+func (l lines) Write(p []byte) (int, error) {
+	l(strings.TrimSpace(string(p)))
+	return len(p), nil
 }
 
 // located adds to each line the trace and the span that it was logged in.
@@ -51,6 +69,8 @@ func (l located) WithGroup(name string) slog.Handler { return located{l.Handler.
 const (
 	throttlePeriod = 10 * time.Second
 	throttleBurst  = 5
+	// throttleMessages is how many are remembered. There are fewer, unless one has something in it that should be an attribute.
+	throttleMessages = 1000
 )
 
 // throttle bounds how often the same warning or error is logged, so that a broker that is away does not fill the disk: the
@@ -97,6 +117,12 @@ func (s *seen) count(message string, now time.Time) (pass bool, suppressed int) 
 	if t == nil || now.Sub(t.since) >= throttlePeriod {
 		if t != nil {
 			suppressed = max(0, t.logged-throttleBurst)
+		}
+		if len(s.messages) >= throttleMessages {
+			maps.DeleteFunc(s.messages, func(_ string, t *tally) bool { return now.Sub(t.since) >= throttlePeriod })
+		}
+		if len(s.messages) >= throttleMessages {
+			clear(s.messages)
 		}
 		t = &tally{since: now}
 		s.messages[message] = t

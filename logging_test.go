@@ -36,6 +36,27 @@ func TestRepeatedWarningsAreLeftOutAndCounted(t *testing.T) {
 	})
 }
 
+// TestStrangersFillNoLog: what the standard library tells of clients has their addresses in it.
+func TestStrangersFillNoLog(t *testing.T) {
+	var out bytes.Buffer
+	cfg := DefaultConfig()
+	cfg.LogOutput = &out
+	logger := provideLogger(cfg)
+	server := standardLog(logger, serverTrouble)
+	for i := range 3 * throttleMessages {
+		server.Printf("TLS handshake error from 192.0.2.1:%d: EOF", i)
+	}
+	if n := strings.Count(out.String(), "\n"); n != throttleBurst || !strings.Contains(out.String(), `"error":"TLS handshake error from 192.0.2.1:0: EOF"`) {
+		t.Errorf("%d lines: %s", n, out.String())
+	}
+	for i := range 3 * throttleMessages {
+		logger.Warn(fmt.Sprint("a message of its own, ", i))
+	}
+	if n := len(logger.Handler().(*throttle).messages); n > throttleMessages {
+		t.Errorf("%d messages are remembered", n)
+	}
+}
+
 func TestDebugIsOffByDefault(t *testing.T) {
 	var out bytes.Buffer
 	cfg := DefaultConfig()

@@ -12,9 +12,11 @@ import (
 const (
 	// requeueTime is how long one call of RequeueMany goes on to begin with more letters.
 	requeueTime = 10 * time.Second
-	// chunkLetters and chunkBytes bound how much is in memory while many letters are requeued.
+	// chunkLetters and chunkBytes bound how much is in memory while many letters are requeued, chunkSpan how many offsets of a
+	// partition are read to find them.
 	chunkLetters = 100
 	chunkBytes   = 8 << 20
+	chunkSpan    = 100_000
 	// maxFailures is how many failures a report lists.
 	maxFailures = 100
 )
@@ -102,11 +104,18 @@ func (r *requeuing) leave(letters []Letter, cursor string) {
 }
 
 // chunk is how many of the letters are read at once.
-func chunk(letters []Letter) (n int) {
-	for size := 0; n < len(letters) && n < chunkLetters && (n == 0 || size+letters[n].Size <= chunkBytes); n++ {
-		size += letters[n].Size
+func chunk(letters []Letter) int {
+	size, first := 0, letters[0].Position
+	for n, l := range letters {
+		if l.Partition != first.Partition {
+			first = l.Position
+		}
+		size += l.Size
+		if n > 0 && (n == chunkLetters || size > chunkBytes || l.Offset-first.Offset > chunkSpan) {
+			return n
+		}
 	}
-	return n
+	return len(letters)
 }
 
 func (r *requeuing) chunk(ctx context.Context, letters []Letter) error {

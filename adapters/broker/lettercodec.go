@@ -45,9 +45,10 @@ func encodeMark(l application.Letter, done application.Action, by string, now ti
 	return msg
 }
 
-// markOf returns the letter that a mark is about.
+// markOf returns the letter that a mark is about. A record that is given up keeps its headers, those of a mark too if it has any:
+// it is a letter by the topic that it came from, which no mark has.
 func markOf(msg *message.Message) (of application.Position, isMark bool) {
-	if msg.Metadata[DeadLetterAction] == "" {
+	if msg.Metadata[DeadLetterAction] == "" || msg.Metadata[DeadLetterTopic] != "" {
 		return of, false
 	}
 	of, err := application.ParseLetterID(msg.Metadata[DeadLetterOf])

@@ -105,7 +105,7 @@ type fold struct {
 
 	// target is where the topic ended when the subscription began.
 	target map[int32]application.Bounds
-	// done says that it has been read up to there, last when a record came.
+	// done says that it has been read up to there, last when a record came that is before it.
 	done bool
 	last time.Time
 }
@@ -123,7 +123,6 @@ func (f *fold) run(ctx context.Context, messages <-chan *message.Message) error 
 				return fmt.Errorf("%w: the subscription has ended", domain.ErrUnavailable)
 			}
 			err = f.take(msg)
-			f.last = time.Now()
 			if len(messages) == 0 {
 				f.look(ctx)
 			}
@@ -152,6 +151,9 @@ func (f *fold) take(msg *message.Message) error {
 	x := f.reading
 	if x.isBehind(o.Position) {
 		return errAgain
+	}
+	if o.Offset < f.target[o.Partition].Next {
+		f.last = time.Now()
 	}
 	if of, isMark := markOf(msg); isMark {
 		x.pass(o.Position)

@@ -10,7 +10,8 @@ import (
 	"github.com/netstreamflow/netstreamflow/application"
 )
 
-// maxLetters is how many open letters an index holds, and how many marks may wait for their letters.
+// maxLetters is how many open letters an index holds, how many marks may wait for their letters, and of how many letters that found
+// no room it is known that they are settled.
 const maxLetters = 100_000
 
 // letterIndex is what reading the dead-letter topic in order has shown: which letters are open. It is not safe for concurrent
@@ -19,8 +20,10 @@ type letterIndex struct {
 	limit      int
 	partitions map[int32]*letterPartition
 	open       int
-	// unlisted counts open letters beyond the limit, roughly: a mark may come twice.
+	// unlisted counts open letters beyond the limit.
 	unlisted int64
+	// done are letters beyond the limit that are settled.
+	done map[application.Position]struct{}
 	// early are marks that came before their letters, from another partition.
 	early map[application.Position]struct{}
 }
@@ -38,7 +41,10 @@ type letterPartition struct {
 }
 
 func newLetterIndex(limit int) *letterIndex {
-	return &letterIndex{limit: limit, partitions: map[int32]*letterPartition{}, early: map[application.Position]struct{}{}}
+	return &letterIndex{
+		limit: limit, partitions: map[int32]*letterPartition{},
+		done: map[application.Position]struct{}{}, early: map[application.Position]struct{}{},
+	}
 }
 
 // rest returns the index for another reading from the beginning, which finds room for the letters that found none: it knows the
@@ -115,18 +121,33 @@ func (x *letterIndex) settle(at application.Position) {
 		if len(x.early) < x.limit {
 			x.early[at] = struct{}{}
 		}
-	case at.Offset >= p.full:
-		x.unlisted = max(0, x.unlisted-1)
+	default:
+		x.finish(p, at)
 	}
 }
 
-// close notes that the letter at the place, if it is listed, is settled; its mark is still to come.
-func (x *letterIndex) close(at application.Position) {
-	if p := x.peek(at.Partition); p.open != nil {
-		if _, open := p.open[at.Offset]; open {
-			x.remove(p, at.Offset)
-		}
+// finish notes that a letter beyond the limit is settled. Where too many are, it may be counted twice.
+func (x *letterIndex) finish(p *letterPartition, at application.Position) {
+	if at.Offset < p.full || at.Offset >= p.next {
+		return
 	}
+	if _, known := x.done[at]; known {
+		return
+	}
+	x.unlisted = max(0, x.unlisted-1)
+	if len(x.done) < x.limit {
+		x.done[at] = struct{}{}
+	}
+}
+
+// close notes that the letter at the place is settled, if it has been read; its mark is still to come.
+func (x *letterIndex) close(at application.Position) {
+	p := x.peek(at.Partition)
+	if _, open := p.open[at.Offset]; open {
+		x.remove(p, at.Offset)
+		return
+	}
+	x.finish(p, at)
 }
 
 func (x *letterIndex) remove(p *letterPartition, offset int64) {
@@ -145,6 +166,9 @@ func (x *letterIndex) remove(p *letterPartition, offset int64) {
 func (x *letterIndex) isSettled(at application.Position) bool {
 	p := x.peek(at.Partition)
 	if _, early := x.early[at]; early {
+		return true
+	}
+	if _, done := x.done[at]; done {
 		return true
 	}
 	_, open := p.open[at.Offset]
@@ -176,6 +200,7 @@ func (x *letterIndex) prune(bounds map[int32]application.Bounds) (isNew bool) {
 			}
 		}
 	}
+	maps.DeleteFunc(x.done, func(at application.Position, _ struct{}) bool { return at.Offset < bounds[at.Partition].First })
 	maps.DeleteFunc(x.early, func(at application.Position, _ struct{}) bool { return x.isBehind(at) })
 	return false
 }

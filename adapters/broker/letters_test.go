@@ -148,6 +148,31 @@ func TestRequeueWhoseMarkFails(t *testing.T) {
 	}
 }
 
+// TestPoisonWithTheHeadersOfAMark has somebody send a mark to the main topic, as a replay of the dead letters would.
+func TestPoisonWithTheHeadersOfAMark(t *testing.T) {
+	p := &postal{}
+	letters, _ := openLetters(t, p, 1, "user")
+	keep := broker.NewDeadLetters(p, "topic.dlq", slog.New(slog.DiscardHandler))
+	err := keep.Keep(t.Context(), application.DeadLetter{
+		Origin: application.Origin{Topic: "topic", Position: application.Position{Offset: 7}, Key: []byte("user")},
+		Reason: errors.New("bad"), Attempts: 1, Headers: map[string]string{broker.DeadLetterAction: "requeued", broker.DeadLetterOf: "0-0"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); open(t, letters) != 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d letters are open", open(t, letters))
+		}
+	}
+	if w, err := letters.Show(t.Context(), "0-0"); err != nil || w.Settled {
+		t.Errorf("the letter that it names: %+v, %v", w, err)
+	}
+	if w, err := letters.Show(t.Context(), "0-1"); err != nil || w.Record.Headers[broker.DeadLetterAction] != "requeued" {
+		t.Errorf("itself: %+v, %v", w, err)
+	}
+}
+
 // TestRequeueManyKeepsTheOrderOfAKey has one record fail: nothing of its key is sent behind it.
 func TestRequeueManyKeepsTheOrderOfAKey(t *testing.T) {
 	p := &postal{}
@@ -228,6 +253,12 @@ func TestMoreLettersThanAreTracked(t *testing.T) {
 	}
 	if done, err := letters.Requeue(t.Context(), "0-30", ""); !done || err != nil {
 		t.Errorf("one that is not tracked is requeued: %t, %v", done, err)
+	}
+	if done, err := letters.Requeue(t.Context(), "0-30", ""); done || err != nil {
+		t.Errorf("it is requeued again: %t, %v", done, err)
+	}
+	if w, err := letters.Show(t.Context(), "0-30"); err != nil || !w.Settled || box.Status().Unlisted != n-limit-1 {
+		t.Errorf("after its requeue: got %+v, %v, %+v", w, err, box.Status())
 	}
 	for end := time.Now().Add(patience); box.Status().Open > 0; {
 		if time.Now().After(end) {

@@ -128,10 +128,13 @@ func (r *Records) scan(
 	for {
 		select {
 		case msg := <-messages:
-			if done := take(left, msg, visit); done || len(left) == 0 {
+			asked, done := take(left, msg, visit)
+			if done || len(left) == 0 {
 				return nil
 			}
-			silence.Reset(nextSilence)
+			if asked {
+				silence.Reset(nextSilence)
+			}
 		case err := <-ended:
 			return err
 		case <-silence.C:
@@ -167,18 +170,19 @@ func startOf(left, bounds map[int32]application.Bounds) Start {
 	return func(context.Context, string) (map[int32]int64, error) { return maps.Clone(places), nil }
 }
 
-// take has the message visited if it is among what is left, and tells whether it was the last one to be visited.
-func take(left map[int32]application.Bounds, msg *message.Message, visit func(*message.Message) bool) (done bool) {
+// take has the message visited if it is asked for, which those of a partition that is left are, and tells whether it was the last
+// one to be visited.
+func take(left map[int32]application.Bounds, msg *message.Message, visit func(*message.Message) bool) (asked, done bool) {
 	o, _ := application.OriginFrom(msg.Context())
 	want, asked := left[o.Partition]
 	if !asked || o.Offset < want.First {
-		return false
+		return false, false
 	}
 	want.First = o.Offset + 1
 	if left[o.Partition] = want; want.First >= want.Next {
 		delete(left, o.Partition)
 	}
-	return o.Offset < want.Next && !visit(msg)
+	return true, o.Offset < want.Next && !visit(msg)
 }
 
 // open subscribes on behalf of a reading, which takes from messages until its ctx ends. Nobody waits for the broker longer than

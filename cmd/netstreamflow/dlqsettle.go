@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -180,8 +181,11 @@ func (c *adminClient) requeueMany(ctx context.Context, f letterFilter, s *settle
 	}
 }
 
-// dropMany drops page after page.
+// dropMany drops page after page of what there is when it begins: nobody has looked at what comes after that.
 func (c *adminClient) dropMany(ctx context.Context, f letterFilter, s *settled) error {
+	if f.to == "" {
+		f.to = time.Now().UTC().Format(time.RFC3339Nano)
+	}
 	for cursor := ""; ; {
 		var page letterPage
 		if err := c.get(ctx, lettersPath+"?"+f.query(pageLetters, cursor), &page); err != nil {

@@ -5,7 +5,6 @@ package admin
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -28,7 +27,6 @@ type Options struct {
 	// LocalNames has only requests answered that name this machine itself in their Host header: a page in a browser that has
 	// had its own name resolve to this machine does not.
 	LocalNames bool
-	Logger     *slog.Logger
 }
 
 // NewServer returns a server for the admin listener, with time-outs. The context of what it runs, such as a profile, ends
@@ -42,7 +40,6 @@ func NewServer(base context.Context, o Options) *http.Server {
 		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 }
 

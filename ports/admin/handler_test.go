@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +21,7 @@ func answering(text string) http.Handler {
 
 func options() admin.Options {
 	return admin.Options{
-		Metrics: answering("the metrics"), Health: answering("the health"), LocalNames: true, Logger: slog.New(slog.DiscardHandler),
+		Metrics: answering("the metrics"), Health: answering("the health"), LocalNames: true,
 	}
 }
 

@@ -42,8 +42,13 @@ func newCatchUp(o Options) *catchUp {
 func (c *catchUp) advance(next map[int32]int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	maps.Copy(c.next, next)
-	c.silentSince = time.Time{}
+	for partition, offset := range next {
+		// What a partition gets on top of its target says nothing of the others.
+		if b, known := c.target[partition]; known && c.next[partition] < b.Next {
+			c.silentSince = time.Time{}
+		}
+		c.next[partition] = offset
+	}
 }
 
 // watch measures the log and then follows the rebuild until it is done.

@@ -303,3 +303,21 @@ func TestCatchUpEndsWhereTheLastOffsetsHoldNothing(t *testing.T) {
 		stop(t, r)
 	})
 }
+
+func TestCatchUpEndsBesideABusyPartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t.Context(), &store{}, consumer.Options{Bounds: func(context.Context) (map[int32]application.Bounds, error) {
+			return map[int32]application.Bounds{0: {First: 0, Next: 2}, 1: {First: 0, Next: 1}}, nil
+		}})
+		time.Sleep(time.Second)
+		r.msgs <- record(0, 0, event("a"))
+		for offset := range int64(15) {
+			r.msgs <- record(1, offset, event("b"))
+			time.Sleep(time.Second)
+		}
+		if up, why := r.Status(); !up {
+			t.Fatalf("not caught up, as another partition goes on: %s", why)
+		}
+		stop(t, r)
+	})
+}

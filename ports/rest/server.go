@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"log/slog"
 	"net/http"
 	"time"
 )
@@ -9,8 +8,8 @@ import (
 // maxStreams is how many requests one connection of HTTP/2 may have under way.
 const maxStreams = 128
 
-// NewServer returns a server for the handler that no slow client can hold up for ever. It uses the Logger, the
-// Load and the timeouts of o.
+// NewServer returns a server for the handler that no slow client can hold up for ever. It uses the Load and the
+// timeouts of o.
 //
 // There is no ReadTimeout: net/http would end the context of any request that takes longer, a long answer included. The
 // handler bounds the arrival of each body, and the writing of each long answer, by itself.
@@ -29,6 +28,5 @@ func NewServer(h http.Handler, o Options) *http.Server {
 			PingTimeout:          o.HeaderTimeout,
 			WriteByteTimeout:     o.ChunkTimeout,
 		},
-		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 }
