@@ -4,8 +4,6 @@ package confluent
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -15,11 +13,10 @@ import (
 	"github.com/netstreamflow/netstreamflow/application"
 )
 
-// admin asks the cluster about itself. Its calls end with their contexts.
+// admin asks the cluster about itself. Its calls end with their contexts, or shortly after.
 type admin struct {
 	client *client
-	// settings are those of every handle.
-	settings kafka.ConfigMap
+	places *places
 }
 
 // ask calls do with a client for administrative requests and the time that is left for them, once there is a server that
@@ -38,7 +35,7 @@ func (a *admin) ask(ctx context.Context, do func(*kafka.AdminClient, kafka.Admin
 	if err != nil {
 		return err
 	}
-	if _, err := asker.GetMetadata(nil, false, millis(timeLeft(ctx))); err != nil {
+	if err := patiently(ctx, func(timeout int) error { _, err := asker.GetMetadata(nil, false, timeout); return err }); err != nil {
 		return a.client.explain(err)
 	}
 	return a.client.explain(do(asker, kafka.SetAdminRequestTimeout(timeLeft(ctx))))
@@ -56,6 +53,29 @@ func timeLeft(ctx context.Context) time.Duration {
 		left = min(left, max(time.Until(deadline), time.Millisecond))
 	}
 	return left
+}
+
+// slice is how long one call of librdkafka may wait that knows no contexts.
+const slice = 250 * time.Millisecond
+
+// patiently repeats a call that gets no answer in a slice of time until it does, or ctx or the time of a request ends.
+func patiently(ctx context.Context, call func(timeout int) error) error {
+	ctx, cancel := context.WithTimeout(ctx, networkTimeout)
+	defer cancel()
+	for {
+		next := time.NewTimer(slice)
+		err := call(millis(slice))
+		if code(err) != kafka.ErrTimedOut && code(err) != kafka.ErrTransport {
+			next.Stop()
+			return err
+		}
+		select {
+		case <-next.C:
+		case <-ctx.Done():
+			next.Stop()
+			return err
+		}
+	}
 }
 
 // partitions describes the partitions of a topic.
@@ -184,10 +204,8 @@ func (a *admin) offsetsAt(ctx context.Context, topic string, at time.Time) (map[
 	return found, nil
 }
 
-// places tells what the group has committed. It asks as a consumer that does not join the group: while the group's coordinator
-// loads, librdkafka's administrative request for it would end the process (its rd_kafka_handle_OffsetFetch takes every handle for
-// a consumer's).
-func (a *admin) places(ctx context.Context, topic, group string) (map[int32]int64, error) {
+// committed tells what the group has committed in the topic.
+func (a *admin) committed(ctx context.Context, topic, group string) (map[int32]int64, error) {
 	partitions, err := a.partitions(ctx, topic)
 	if isUnknownTopic(err) {
 		return map[int32]int64{}, nil
@@ -199,35 +217,5 @@ func (a *admin) places(ctx context.Context, topic, group string) (map[int32]int6
 	for i, p := range partitions {
 		asked[i] = kafka.TopicPartition{Topic: &topic, Partition: int32(p.Partition)} //nolint:gosec // Kafka's are 32 bits
 	}
-	config, _ := a.client.credentials.with(with(a.settings, kafka.ConfigMap{"group.id": group, "enable.auto.commit": false}))
-	asker, err := kafka.NewConsumer(config)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := asker.Committed(asked, millis(timeLeft(ctx)))
-	closed := asker.Close()
-	if code(err) == kafka.ErrGroupIDNotFound {
-		return map[int32]int64{}, closed
-	}
-	if err := errors.Join(err, closed); err != nil {
-		return nil, a.client.explain(err)
-	}
-	return committedOf(answer, len(partitions))
-}
-
-// committedOf reads the answer to a question for the places in n partitions.
-func committedOf(answer []kafka.TopicPartition, n int) (map[int32]int64, error) {
-	if len(answer) < n {
-		return nil, fmt.Errorf("there is an answer for %d of %d partitions", len(answer), n)
-	}
-	places := make(map[int32]int64, n)
-	for _, p := range answer {
-		if p.Error != nil {
-			return nil, p.Error
-		}
-		if p.Offset >= 0 {
-			places[p.Partition] = int64(p.Offset)
-		}
-	}
-	return places, nil
+	return a.places.of(ctx, group, asked)
 }

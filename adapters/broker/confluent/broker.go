@@ -88,7 +88,7 @@ func newBroker(k broker.KafkaURL, o broker.Options, settings, own kafka.ConfigMa
 	}
 	cred := newCredentials(k)
 	c := &client{config: with(settings, producing(o), own), credentials: cred, logger: o.Logger}
-	a := &admin{client: c, settings: settings}
+	a := &admin{client: c, places: newPlaces(c, settings)}
 	t := newTopics(a, o)
 	return &Broker{
 		options:     o,
@@ -157,7 +157,7 @@ func (b *Broker) OffsetsAt(ctx context.Context, topic string, at time.Time) (map
 
 // Places implements [broker.Placer].
 func (b *Broker) Places(ctx context.Context, topic, group string) (map[int32]int64, error) {
-	places, err := b.admin.places(ctx, topic, group)
+	places, err := b.admin.committed(ctx, topic, group)
 	return places, unavailable("ask for the places of group "+group, err)
 }
 
@@ -176,6 +176,7 @@ func (b *Broker) Close() error {
 		s.close()
 	}
 	_ = b.publisher.Close()
+	b.admin.places.close()
 	b.client.close(flushTimeout)
 	b.endBackground()
 	b.background.Wait()

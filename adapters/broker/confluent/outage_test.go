@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
@@ -65,6 +67,47 @@ func TestAwayIsNotPestered(t *testing.T) {
 	if took := processorTime(t) - before; took > time.Second {
 		t.Errorf("3 s without a server took %v of the processor's time", took)
 	}
+}
+
+// TestQuestionsEndWithTheirContexts asks a server that answers no more.
+func TestQuestionsEndWithTheirContexts(t *testing.T) {
+	server := fake(t)
+	o := benchOptions()
+	b := openTest(t, "confluent://"+addresses(server), o)
+	publish(t, b, o.Topic, 1, 1)
+	if _, err := b.Places(t.Context(), o.Topic, "group"); err != nil {
+		t.Fatal(err)
+	}
+	goOn := make(chan struct{})
+	defer close(goOn)
+	server.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
+		server.KeepControl()
+		server.SleepControl(func() { <-goOn })
+		return nil, nil, false
+	})
+	for what, ask := range map[string]func(ctx context.Context) error{
+		"ping":   b.Ping,
+		"bounds": func(ctx context.Context) error { _, err := b.Bounds(ctx, o.Topic); return err },
+		"places": func(ctx context.Context) error {
+			_, err := b.admin.places.of(ctx, "group", named(o.Topic, 1))
+			return err
+		},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(200*time.Millisecond, cancel)
+		start := time.Now()
+		if err := ask(ctx); err == nil || time.Since(start) > 5*time.Second {
+			t.Errorf("%s: %v after %v", what, err, time.Since(start))
+		}
+	}
+}
+
+// named lists the first n partitions of the topic.
+func named(topic string, n int) (all []kafka.TopicPartition) {
+	for i := range n {
+		all = append(all, kafka.TopicPartition{Topic: &topic, Partition: int32(i)})
+	}
+	return all
 }
 
 // processorTime is how long this process has used a processor.
