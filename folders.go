@@ -6,9 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/gofrs/flock"
+
+	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 // lockName is the file in a folder by whose lock a process owns the folder.
@@ -16,12 +19,15 @@ const lockName = "netstreamflow.lock"
 
 // folders are those that this process has locked against others.
 type folders struct {
+	// cfg names the folder that is a setting of its own.
+	cfg Config
+
 	mu    sync.Mutex
 	locks map[string]*flock.Flock
 }
 
-func provideFolders(logger *slog.Logger) (*folders, func()) {
-	f := &folders{locks: make(map[string]*flock.Flock)}
+func provideFolders(cfg valid, logger *slog.Logger) (*folders, func()) {
+	f := &folders{cfg: cfg.Config, locks: make(map[string]*flock.Flock)}
 	return f, func() {
 		if err := f.release(); err != nil {
 			logger.Error("releasing the data folder failed", "error", err)
@@ -34,7 +40,11 @@ func (f *folders) claim(folder string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("make the folder: %w", err)
+		fault := "must be a folder that can be made: " + reason(err)
+		if folder == f.cfg.DataDir {
+			return f.cfg.setting("data-dir").fault(fault)
+		}
+		return domain.Invalid("", "must be in "+strings.TrimPrefix(fault, "must be "))
 	}
 	// Two names of one folder are one folder.
 	path, err := filepath.EvalSymlinks(folder)

@@ -9,7 +9,7 @@ import (
 
 func newFolders(t *testing.T) *folders {
 	t.Helper()
-	f, release := provideFolders(provideLogger(DefaultConfig()))
+	f, release := provideFolders(valid{DefaultConfig()}, provideLogger(DefaultConfig()))
 	t.Cleanup(release)
 	return f
 }

@@ -1,7 +1,6 @@
 package netstreamflow
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 	"github.com/spf13/pflag"
 )
 
@@ -29,8 +30,12 @@ var ofClients = map[string]bool{envPrefix + "TOKEN": true, envPrefix + "TOKEN_FI
 // NETSTREAMFLOW_CONFIG names. A flag goes before the environment, the environment before the file, the file before the
 // default. An unknown variable or key, and a bad value, is a [*SettingError].
 func (c *Config) Load(fs *pflag.FlagSet, environ []string) error {
-	l := &loader{flags: fs, byName: make(map[string]*setting), origins: make(map[string]string)}
+	l := &loader{byName: make(map[string]*setting), shadows: make(map[string]*setting), origins: make(map[string]string)}
 	c.origins = l.origins
+	shadow := DefaultConfig()
+	for _, s := range shadow.settings() {
+		l.shadows[s.name] = s
+	}
 	for _, s := range c.settings() {
 		l.byName[s.name] = s
 		if f := fs.Lookup(s.name); f != nil && f.Changed {
@@ -38,7 +43,9 @@ func (c *Config) Load(fs *pflag.FlagSet, environ []string) error {
 		}
 	}
 	if f := fs.Lookup(configFlag); f != nil && f.Changed {
-		l.file = f.Value.String()
+		if l.file = f.Value.String(); l.file == "" {
+			return &SettingError{Setting: "--" + configFlag, Given: true, Detail: "must name a readable file"}
+		}
 	}
 	for _, variable := range environ {
 		if name, val, _ := strings.Cut(variable, "="); strings.HasPrefix(name, envPrefix) && !ofClients[name] {
@@ -58,32 +65,41 @@ func (c *Config) Load(fs *pflag.FlagSet, environ []string) error {
 
 // loader fills in what has not been given by something that goes before.
 type loader struct {
-	flags  *pflag.FlagSet
 	byName map[string]*setting
+	// shadows take what has been given by something that goes before: it must be good all the same.
+	shadows map[string]*setting
 	// origins tell where a setting that was given comes from.
 	origins map[string]string
 	file    string
 }
 
 func (l *loader) variable(spelling, val string) error {
-	name := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(spelling, envPrefix), "_", "-"))
-	if name == configFlag {
+	if spelling == variableOf(configFlag) {
 		if l.file == "" {
 			l.file = val
 		}
 		return nil
 	}
-	if s := l.byName[name]; s != nil {
-		return l.take(s, spelling, val, fromEnvironment+spelling)
+	for _, s := range l.byName {
+		switch variable := variableOf(s.name); {
+		case spelling == variable:
+			return l.take(s, spelling, val, fromEnvironment+spelling)
+		case s.secret && spelling == variable+envFileSuffix:
+			if err := checkReadable(val); err != nil {
+				return &SettingError{Setting: spelling, Value: val, Given: true, Detail: "must name a readable file: " + reason(err)}
+			}
+			return l.take(s, spelling, schemeFile+":"+filepath.Clean(val), fromEnvironment+spelling)
+		}
 	}
-	s := l.byName[strings.TrimSuffix(name, "-file")]
-	if !strings.HasSuffix(spelling, envFileSuffix) || s == nil || !s.secret {
-		return &SettingError{Setting: spelling, Detail: "is not a setting: see netstreamflow serve --help"}
-	}
-	if err := checkReadable(val); err != nil {
-		return &SettingError{Setting: spelling, Value: val, Given: true, Detail: "must name a readable file: " + reason(err)}
-	}
-	return l.take(s, spelling, schemeFile+":"+filepath.Clean(val), fromEnvironment+spelling)
+	return &SettingError{Setting: spelling, Detail: notASetting}
+}
+
+// notASetting is what is wrong with a name.
+const notASetting = "is not a setting: what netstreamflow serve --help lists is allowed"
+
+// variableOf is a setting's environment variable.
+func variableOf(name string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
 // checkReadable reads the file, unless it is a pipe or the like, which gives its content only once.
@@ -97,13 +113,19 @@ func checkReadable(path string) error {
 
 // take sets s unless something that goes before has.
 func (l *loader) take(s *setting, spelling, val, origin string) error {
-	if l.origins[s.name] != "" {
-		return nil
+	given := l.origins[s.name]
+	if strings.HasPrefix(given, fromEnvironment) && strings.HasPrefix(origin, fromEnvironment) {
+		return &SettingError{Setting: spelling, Detail: "is given beside " + strings.TrimPrefix(given, fromEnvironment) + ": only one of them is allowed"}
+	}
+	if given != "" {
+		s = l.shadows[s.name]
 	}
 	if err := s.set(val); err != nil {
 		return s.faultOf(spelling, val, err.Error())
 	}
-	l.origins[s.name] = origin
+	if given == "" {
+		l.origins[s.name] = origin
+	}
 	return nil
 }
 
@@ -112,32 +134,67 @@ func (l *loader) read() error {
 	if err != nil {
 		return &SettingError{Setting: "--" + configFlag, Value: l.file, Given: true, Detail: "must name a readable file: " + reason(err)}
 	}
-	keys := map[string]any{}
-	if len(bytes.TrimSpace(content)) > 0 {
-		if err := yaml.Unmarshal(content, &keys); err != nil {
-			line, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
-			return &SettingError{Setting: "--" + configFlag, Value: l.file, Given: true, Detail: "must be a YAML file of settings: " + line}
+	file, err := parser.ParseBytes(content, 0)
+	if err != nil {
+		line, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
+		return l.notSettings(line)
+	}
+	var body ast.Node
+	for _, doc := range file.Docs {
+		if body != nil && doc.Body != nil {
+			return l.notSettings("it has more than one document")
+		}
+		if doc.Body != nil {
+			body = doc.Body
 		}
 	}
-	for key, val := range keys {
-		if err := l.key(key, val); err != nil {
-			return err
+	switch body := body.(type) {
+	case nil, *ast.NullNode, *ast.CommentGroupNode:
+		return nil
+	case *ast.MappingNode:
+		for _, pair := range body.Values {
+			if err := l.key(pair); err != nil {
+				return err
+			}
 		}
+		return nil
+	case *ast.MappingValueNode:
+		return l.key(body)
 	}
-	return nil
+	return l.notSettings("it is no mapping")
 }
 
-func (l *loader) key(name string, val any) error {
+func (l *loader) notSettings(why string) error {
+	return &SettingError{Setting: "--" + configFlag, Value: l.file, Given: true, Detail: "must be a YAML file of settings: " + why}
+}
+
+func (l *loader) key(pair *ast.MappingValueNode) error {
+	name := pair.Key.GetToken().Value
 	spelling := name + " in " + l.file
 	s := l.byName[name]
 	if s == nil {
-		return &SettingError{Setting: spelling, Detail: "is not a setting: see netstreamflow serve --help"}
+		return &SettingError{Setting: spelling, Detail: notASetting}
 	}
-	switch val.(type) {
-	case nil, map[string]any, []any:
-		return &SettingError{Setting: spelling, Detail: "must be a single value"}
+	val, ok := scalar(pair.Value)
+	if !ok {
+		return &SettingError{Setting: spelling, Detail: "must be a single value: " + strings.ReplaceAll(s.usage, "`", "")}
 	}
-	return l.take(s, spelling, fmt.Sprint(val), fromFile+l.file)
+	return l.take(s, spelling, val, fromFile+l.file)
+}
+
+// scalar is the text of a value as it is written in the file: what looks like a number may be a password.
+func scalar(n ast.Node) (text string, ok bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, true
+	case *ast.TagNode:
+		return scalar(n.Value)
+	}
+	return "", false
 }
 
 // readFile reads a small file.

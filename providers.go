@@ -24,7 +24,19 @@ import (
 // valid is a configuration that has been checked.
 type valid struct{ Config }
 
-func provideValid(cfg Config) (valid, error) { return valid{cfg}, cfg.Validate() }
+// provideValid checks all that can be checked before anything is opened.
+func provideValid(cfg Config, d Drivers) (valid, error) {
+	if err := cfg.Validate(); err != nil {
+		return valid{}, err
+	}
+	if _, err := broker.Driver(d.Brokers, cfg.Broker); err != nil {
+		return valid{}, cfg.openFault("broker", err)
+	}
+	if _, _, err := store.Driver(d.Stores, cfg.Store); err != nil {
+		return valid{}, cfg.openFault("store", err)
+	}
+	return valid{cfg}, nil
+}
 
 // provideSecrets fetches the secrets that the settings refer to, and keeps them current.
 func provideSecrets(ctx context.Context, cfg valid, d Drivers, logger *slog.Logger) (*secret.Keeper, func(), error) {
@@ -96,6 +108,10 @@ func provideStore(ctx context.Context, cfg valid, d Drivers, f *folders, k *secr
 
 // openFault tells a URL that cannot be used from a failure to open what it names.
 func (c Config) openFault(name string, err error) error {
+	var setting *SettingError
+	if errors.As(err, &setting) {
+		return setting
+	}
 	var invalid *domain.InvalidError
 	if !errors.As(err, &invalid) || len(invalid.Violations) == 0 {
 		return fmt.Errorf("open the %s: %w", name, err)

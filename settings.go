@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,10 +46,14 @@ type SettingError struct {
 
 // Error is one line that names the setting, the value and what is allowed.
 func (e *SettingError) Error() string {
-	if !e.Given {
-		return e.Setting + " " + e.Detail
+	name := e.Setting
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+		name = quoted
 	}
-	return fmt.Sprintf("%s %q %s", e.Setting, e.Value, e.Detail)
+	if !e.Given {
+		return name + " " + e.Detail
+	}
+	return fmt.Sprintf("%s %q %s", name, e.Value, e.Detail)
 }
 
 // Is reports that every SettingError is a [domain.ErrInvalid].
@@ -114,9 +117,10 @@ func FlagError(err error) error {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &unknown):
-		return &SettingError{Setting: "--" + unknown.GetSpecifiedName(), Detail: "is unknown: see --help"}
+		return &SettingError{Setting: "--" + unknown.GetSpecifiedName(), Detail: "is unknown: what --help lists is allowed"}
 	case errors.As(err, &bare):
-		return &SettingError{Setting: "--" + bare.GetSpecifiedName(), Detail: "needs a value"}
+		_, usage := pflag.UnquoteUsage(bare.GetFlag())
+		return &SettingError{Setting: "--" + bare.GetSpecifiedName(), Detail: "needs a value: " + usage}
 	}
 	return &SettingError{Setting: "flags:", Detail: err.Error()}
 }
@@ -213,13 +217,25 @@ func checkURL(s string) error {
 	return nil
 }
 
-var credentials = regexp.MustCompile(`//[^/]*@`)
-
-// redactURL cuts off what may hold a secret: the user's part and the parameters.
+// redactURL cuts off what may hold a secret: the user's part, whatever is in it, and the parameters.
 func redactURL(s string) string {
-	s, _, cut := strings.Cut(credentials.ReplaceAllString(s, "//…@"), "?")
-	if cut {
-		s += "?…"
+	scheme, rest, found := strings.Cut(s, ":")
+	if !found {
+		scheme, rest = "", s
 	}
-	return s
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		slashes := ""
+		if strings.HasPrefix(rest, "//") {
+			slashes = "//"
+		}
+		rest = slashes + "…" + rest[at:]
+	}
+	if found {
+		scheme += ":"
+	}
+	rest, _, cut := strings.Cut(rest, "?")
+	if cut {
+		rest += "?…"
+	}
+	return scheme + rest
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/netstreamflow/netstreamflow"
+	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 var update = flag.Bool("update", false, "write the files that are generated from the code")
@@ -99,6 +100,18 @@ func TestBadSettingsNameTheSettingTheValueAndWhatIsAllowed(t *testing.T) {
 		"not a mapping":          {file: "- a", want: []string{"--config", "settings.yaml", "YAML"}},
 		"file missing":           {args: []string{"--config", "/no/such"}, want: []string{"--config", `"/no/such"`, "no such file"}},
 		"password in the URL":    {args: []string{"--broker", "kafka://u:s3cret@h:%zz"}, want: []string{"--broker", "URL"}, never: "s3cret"},
+		"password with a slash":  {args: []string{"--rate-limit-store", "redis://u:s3/s3cret?@h/0"}, want: []string{"--rate-limit-store", "redis://…@h/0"}, never: "s3"},
+		"password of the issuer": {args: []string{"--jwt-jwks-url", "https://u:s3cret@h/x"}, want: []string{"--jwt-jwks-url", "https://…@h/x"}, never: "s3cret"},
+		"empty file name":        {args: []string{"--config", ""}, want: []string{"--config", `""`, "readable file"}},
+		"variable in small":      {environ: []string{"NETSTREAMFLOW_log_level=debug"}, want: []string{"NETSTREAMFLOW_log_level", "not a setting"}},
+		"two lines":              {environ: []string{"NETSTREAMFLOW_A\nB=x"}, want: []string{`"NETSTREAMFLOW_A\nB"`, "not a setting"}},
+		"variable and its file": {environ: []string{"NETSTREAMFLOW_BROKER_PASSWORD=s3cret", "NETSTREAMFLOW_BROKER_PASSWORD_FILE=settings_test.go"},
+			want: []string{"NETSTREAMFLOW_BROKER_PASSWORD_FILE", "NETSTREAMFLOW_BROKER_PASSWORD:", "only one"}, never: "s3cret"},
+		"bad variable behind a flag": {args: []string{"--log-level", "info"}, environ: []string{"NETSTREAMFLOW_LOG_LEVEL=loud"}, want: []string{"NETSTREAMFLOW_LOG_LEVEL", `"loud"`}},
+		"bad key behind a variable":  {file: "log-level: loud", environ: []string{"NETSTREAMFLOW_LOG_LEVEL=info"}, want: []string{"log-level in ", `"loud"`}},
+		"nothing for a key":          {file: "topic: ~", want: []string{"topic in ", "single value", "dead letters"}},
+		"two documents":              {file: "topic: a\n---\nfoo: 1", want: []string{"--config", "more than one document"}},
+		"key of two lines":           {file: "\"a\\nb\": 1", want: []string{`"a\nb in `, "not a setting"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.file != "" {
@@ -122,6 +135,35 @@ func TestBadSettingsNameTheSettingTheValueAndWhatIsAllowed(t *testing.T) {
 	}
 }
 
+// TestFileSaysWhatItSays has texts in the file that YAML takes for numbers and the like.
+func TestFileSaysWhatItSays(t *testing.T) {
+	for _, text := range []string{"0123", "1_000", "0x1F", "1.10", "TRUE", "1e3", ".inf", "123456789012345678901234567890.12345678901234567890"} {
+		for _, written := range []string{text, `"` + text + `"`, "'" + text + "' # a comment", "|-\n  " + text} {
+			cfg, err := load(t, []string{"--config", file(t, "partitions: 3 # three\ngroup: "+written+"\nbroker-password: "+written+"\n")}, nil)
+			if err != nil || cfg.Group != text || cfg.BrokerPassword != text || cfg.Partitions != 3 {
+				t.Errorf("%s: %q, %q, %v", written, cfg.Group, cfg.BrokerPassword, err)
+			}
+		}
+	}
+	for _, empty := range []string{"", "\n", "# nothing\n", "---\n", "{}"} {
+		if _, err := load(t, []string{"--config", file(t, empty)}, nil); err != nil {
+			t.Errorf("%q: %v", empty, err)
+		}
+	}
+}
+
+// TestNothingIsOpenedForABadSetting looks for what a bad URL leaves behind.
+func TestNothingIsOpenedForABadSetting(t *testing.T) {
+	cfg := netstreamflow.DefaultConfig()
+	cfg.DataDir, cfg.Store = filepath.Join(t.TempDir(), "data"), "oracle:"
+	if _, _, err := netstreamflow.New(t.Context(), cfg, netstreamflow.BuiltIn()); !errors.Is(err, domain.ErrInvalid) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(cfg.DataDir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder is made: %v", err)
+	}
+}
+
 func TestNewRefusesWhatDriversRefuse(t *testing.T) {
 	for name, c := range map[string]struct {
 		set   func(*netstreamflow.Config)
@@ -134,7 +176,9 @@ func TestNewRefusesWhatDriversRefuse(t *testing.T) {
 			want: []string{"--broker", "broker-password"}, never: "s3cret"},
 		"unknown parameter": {set: func(c *netstreamflow.Config) { c.Broker = "kafka://h:9092?pasword=s3cret" },
 			want: []string{"--broker", "pasword"}, never: "s3cret"},
-		"bad value from Go": {set: func(c *netstreamflow.Config) { c.Partitions = -1 }, want: []string{"--partitions", `"-1"`}},
+		"folder that is a file": {set: func(c *netstreamflow.Config) { c.DataDir = "settings_test.go" }, want: []string{"--data-dir", `"settings_test.go"`, "must be a folder"}},
+		"file in a file":        {set: func(c *netstreamflow.Config) { c.Store = "sqlite:settings_test.go/x.db" }, want: []string{"--store", "settings_test.go/x.db", "must be in a folder"}},
+		"bad value from Go":     {set: func(c *netstreamflow.Config) { c.Partitions = -1 }, want: []string{"--partitions", `"-1"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := netstreamflow.DefaultConfig()

@@ -14,12 +14,12 @@ import (
 
 // openParts opens broker and store alone, for the tools that work on them.
 func openParts(ctx context.Context, cfg Config, d Drivers) (*parts, func(), error) {
-	netstreamflowValid, err := provideValid(cfg)
+	netstreamflowValid, err := provideValid(cfg, d)
 	if err != nil {
 		return nil, nil, err
 	}
 	logger := provideLogger(cfg)
-	netstreamflowFolders, cleanup := provideFolders(logger)
+	netstreamflowFolders, cleanup := provideFolders(netstreamflowValid, logger)
 	keeper, cleanup2, err := provideSecrets(ctx, netstreamflowValid, d, logger)
 	if err != nil {
 		cleanup()
@@ -55,12 +55,12 @@ func openParts(ctx context.Context, cfg Config, d Drivers) (*parts, func(), erro
 // New puts a service together. The cleanup releases what it holds; call it after [App.Run] has returned. A setting that
 // cannot be used is a [*SettingError].
 func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
-	netstreamflowValid, err := provideValid(cfg)
+	netstreamflowValid, err := provideValid(cfg, d)
 	if err != nil {
 		return nil, nil, err
 	}
 	logger := provideLogger(cfg)
-	netstreamflowFolders, cleanup := provideFolders(logger)
+	netstreamflowFolders, cleanup := provideFolders(netstreamflowValid, logger)
 	keeper, cleanup2, err := provideSecrets(ctx, netstreamflowValid, d, logger)
 	if err != nil {
 		cleanup()

@@ -154,12 +154,20 @@ type Volatile interface {
 	Volatile() bool
 }
 
+// Driver returns the driver that the URL's scheme names.
+func Driver(drivers map[string]Open, rawURL string) (Open, error) {
+	scheme, _, found := strings.Cut(rawURL, ":")
+	if open := drivers[strings.ToLower(scheme)]; found && open != nil {
+		return open, nil
+	}
+	return nil, domain.Invalid("", fmt.Sprintf("must begin with one of %s", schemes(drivers)))
+}
+
 // OpenURL opens the driver that the URL's scheme names.
 func OpenURL(ctx context.Context, drivers map[string]Open, rawURL string, o Options) (Broker, error) {
-	scheme, _, found := strings.Cut(rawURL, ":")
-	open := drivers[strings.ToLower(scheme)]
-	if !found || open == nil {
-		return nil, domain.Invalid("", fmt.Sprintf("must begin with one of %s", schemes(drivers)))
+	open, err := Driver(drivers, rawURL)
+	if err != nil {
+		return nil, err
 	}
 	u, err := url.Parse(rawURL)
 	if err != nil {

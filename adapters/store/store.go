@@ -30,16 +30,24 @@ type Options struct {
 	Logger   *slog.Logger
 }
 
+// Driver returns the driver that the URL's scheme names, and what follows the scheme.
+func Driver(drivers map[string]Open, rawURL string) (open Open, rest string, err error) {
+	scheme, rest, found := strings.Cut(rawURL, ":")
+	if open := drivers[strings.ToLower(scheme)]; found && open != nil {
+		return open, rest, nil
+	}
+	names := slices.Sorted(maps.Keys(drivers))
+	for i, n := range names {
+		names[i] = n + ":"
+	}
+	return nil, "", domain.Invalid("", fmt.Sprintf("must begin with one of %s", strings.Join(names, ", ")))
+}
+
 // OpenURL opens the driver that the URL's scheme names.
 func OpenURL(ctx context.Context, drivers map[string]Open, rawURL string, o Options) (application.Store, error) {
-	scheme, rest, found := strings.Cut(rawURL, ":")
-	open := drivers[strings.ToLower(scheme)]
-	if !found || open == nil {
-		names := slices.Sorted(maps.Keys(drivers))
-		for i, n := range names {
-			names[i] = n + ":"
-		}
-		return nil, domain.Invalid("", fmt.Sprintf("must begin with one of %s", strings.Join(names, ", ")))
+	open, rest, err := Driver(drivers, rawURL)
+	if err != nil {
+		return nil, err
 	}
 	return open(ctx, rest, o)
 }
