@@ -2,12 +2,14 @@ package rest
 
 import (
 	"container/list"
+	"io"
 	"net"
 	"net/http"
 	"sync"
 )
 
-// Listener returns a listener with a bound of connections. Above it the connection that has waited longest for a request makes
+// Listener returns a listener with a bound of connections, on which requests that cannot be read are answered with problems, too,
+// unless they come over TLS. Above the bound the connection that has waited longest for a request makes
 // room, so that nobody keeps others out with connections that do nothing; where none waits, the new one is closed at once:
 // clients then try another instance, where a queue would have them wait. The server must tell its connections' states to
 // [Load.Follow].
@@ -77,6 +79,14 @@ func (c *tcpConn) Close() error {
 	return c.TCPConn.Close()
 }
 
+// Write sends what the server writes.
+func (c *tcpConn) Write(b []byte) (int, error) {
+	if problem := early(b); problem != nil {
+		return writeInstead(c.TCPConn, problem, b)
+	}
+	return c.TCPConn.Write(b)
+}
+
 type conn struct {
 	net.Conn
 
@@ -87,6 +97,22 @@ type conn struct {
 func (c *conn) Close() error {
 	defer c.leave()
 	return c.Conn.Close()
+}
+
+// Write sends what the server writes.
+func (c *conn) Write(b []byte) (int, error) {
+	if problem := early(b); problem != nil {
+		return writeInstead(c.Conn, problem, b)
+	}
+	return c.Conn.Write(b)
+}
+
+// writeInstead writes the text in the place of b.
+func writeInstead(w io.Writer, text, b []byte) (int, error) {
+	if _, err := w.Write(text); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // waiting holds the connections that wait for a request, in the order in which they began to. It is safe for concurrent use.

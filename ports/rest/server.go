@@ -22,6 +22,8 @@ func NewServer(h http.Handler, o Options) *http.Server {
 		IdleTimeout:       o.IdleTimeout,
 		MaxHeaderBytes:    defaultMaxHeader,
 		ConnState:         o.Load.Follow,
+		// OPTIONS * is the handler's, too.
+		DisableGeneralOptionsHandler: true,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams,
 			SendPingTimeout:      o.IdleTimeout / 4,

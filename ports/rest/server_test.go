@@ -3,6 +3,7 @@ package rest
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -179,14 +180,44 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-func TestLongHeaderIsRefused(t *testing.T) {
+// TestRequestsThatCannotBeRead are answered before there is one for the handler.
+func TestRequestsThatCannotBeRead(t *testing.T) {
 	s := newService(t)
-	c := dial(t, s, s.serve())
-	c.write("GET /api/events?userId=" + strings.Repeat("x", 80<<10) + " HTTP/1.1\r\nHost: x\r\n\r\n")
-	w, err := http.ReadResponse(c.reader, nil)
-	require.NoError(t, err)
-	w.Body.Close()
-	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, w.StatusCode)
+	address := s.serve()
+	host := " HTTP/1.1\r\nHost: x\r\n"
+	for request, want := range map[string]struct {
+		status       int
+		name, detail string
+	}{
+		"GET /api/events/user/%ZZ" + host + "\r\n":                                    {400, "malformed", "its target"},
+		"GET /api/events?limit= 5" + host + "\r\n":                                    {400, "malformed", "its target"},
+		"GET api/events" + host + "\r\n":                                              {400, "malformed", ""},
+		"G@T /" + host + "\r\n":                                                       {400, "malformed", ""},
+		"nonsense\r\n\r\n":                                                            {400, "malformed", ""},
+		"GET / HTTP/1.1\r\n\r\n":                                                      {400, "malformed", "missing required Host header"},
+		"GET / HTTP/1.1\r\nHost: a b<\r\n\r\n":                                        {400, "malformed", "malformed Host header"},
+		"GET /" + host + "no colon\r\n\r\n":                                           {400, "malformed", ""},
+		"GET /" + host + "A: a\x00b\r\n\r\n":                                          {400, "malformed", ""},
+		"POST /api/events" + host + "Content-Length: abc\r\n\r\n":                     {400, "malformed", ""},
+		"GET /api/events?userId=" + strings.Repeat("x", 80<<10) + host + "\r\n":       {431, "header-too-large", "65536"},
+		"POST /api/events" + host + "Transfer-Encoding: gzip\r\n\r\n":                 {501, "unknown-transfer-coding", "chunked"},
+		"GET / HTTP/3.0\r\nHost: x\r\n\r\n":                                           {505, "http-version", "HTTP/1.1"},
+		"POST /api/events" + host + "Expect: more\r\nContent-Length: 1\r\n\r\nx":      {417, "expectation-failed", "100-continue"},
+		"OPTIONS *" + host + "\r\n":                                                   {404, "not-found", "nothing at this path"},
+		"GET /api/events/user/HTTP%2F1.1%20400%20Bad%20Request%0d%0a" + host + "\r\n": {400, "invalid", ""},
+	} {
+		c := dial(t, s, address)
+		c.write(request)
+		w, err := http.ReadResponse(c.reader, nil)
+		require.NoError(t, err, request)
+		body, err := io.ReadAll(w.Body)
+		require.NoError(t, errors.Join(err, w.Body.Close()), request)
+		assert.Equal(t, want.status, w.StatusCode, request)
+		s.isProblem(w, body)
+		p := decode[problemBody](t, response{w, string(body)})
+		assert.Equal(t, typePrefix+want.name, p.Type, request)
+		assert.Contains(t, p.Detail, want.detail, request)
+	}
 }
 
 func TestServerHasTimeouts(t *testing.T) {
