@@ -5,25 +5,28 @@ import (
 	"strings"
 )
 
-// acceptable chooses between JSON and NDJSON by the Accept headers (RFC 9110 §12.5.1). JSON wins a tie.
+// acceptable chooses between JSON and NDJSON by the Accept headers (RFC 9110 §12.5.1). Of two with the same weight the one that is
+// named wins, and otherwise JSON.
 func acceptable(headers []string) (string, error) {
 	if len(headers) == 0 || len(headers) == 1 && (headers[0] == "" || headers[0] == "*/*" || headers[0] == mediaJSON) {
 		return mediaJSON, nil
 	}
 	accept := strings.Join(headers, ",")
-	asJSON, asLines := quality(accept, mediaJSON), quality(accept, mediaNDJSON)
+	asJSON, byJSON := quality(accept, mediaJSON)
+	asLines, byLines := quality(accept, mediaNDJSON)
 	switch {
 	case asJSON == 0 && asLines == 0:
 		return "", headerProblem(notAccept, "Accept", "must allow "+mediaJSON+" or "+mediaNDJSON)
-	case asLines > asJSON:
+	case asLines > asJSON || asLines == asJSON && byLines > byJSON:
 		return mediaNDJSON, nil
 	}
 	return mediaJSON, nil
 }
 
-// quality is the weight that accept gives to the media type: that of the most specific range that holds it, 0 for none.
-func quality(accept, media string) float64 {
-	weight, best := 0.0, -1
+// quality is the weight that accept gives to the media type: that of the most specific range that holds it, 0 for none. It tells
+// how specific that is, too.
+func quality(accept, media string) (weight float64, best int) {
+	best = -1
 	main, _, _ := strings.Cut(media, "/")
 	for element := range strings.SplitSeq(accept, ",") {
 		mediaRange, params, _ := strings.Cut(element, ";")
@@ -40,7 +43,7 @@ func quality(accept, media string) float64 {
 			weight, best = weightOf(params), specific
 		}
 	}
-	return weight
+	return weight, best
 }
 
 // weightOf reads the q of a media range's parameters; without one, or with a bad one, it is 1.

@@ -36,7 +36,7 @@ func (a *api) publishBatch(w *answer, r *http.Request) error {
 		return err
 	}
 	if len(candidates) == 0 {
-		return faulty(invalid, fault{"", "", "holds no event: 1 to " + strconv.Itoa(a.MaxBatch) + " are allowed"})
+		return a.sendResults(w, r, nil)
 	}
 	if err := a.charge(w, r, a.publishPolicy, len(candidates), 1); err != nil {
 		return err
@@ -113,7 +113,8 @@ type outcome struct {
 	accepted int
 	// foreign is how many are of users that the caller may not write for.
 	foreign int
-	// failure is one that is not the sender's.
+	// failed is how many of them failed for a reason that is not the sender's, failure the first of those.
+	failed  int
 	failure error
 }
 
@@ -126,8 +127,10 @@ func (a *api) outcome(results []application.Result) (o outcome) {
 		switch p := problemOf(result.Err); {
 		case p.kind == forbidden:
 			o.foreign++
-		case o.failure == nil && p.status >= http.StatusInternalServerError:
-			o.failure = result.Err
+		case p.status >= http.StatusInternalServerError:
+			if o.failed++; o.failure == nil {
+				o.failure = result.Err
+			}
 		}
 	}
 	return o
@@ -143,6 +146,8 @@ func (a *api) sendResults(w *answer, r *http.Request, results []application.Resu
 	defer c.free()
 	c.text = append(c.text, '{')
 	switch {
+	case len(results) == 0:
+		c.problem(faulty(noneValid, fault{"", "", "holds no event: 1 to " + strconv.Itoa(a.MaxBatch) + " are allowed"}))
 	case o.accepted == len(results):
 		c.status = http.StatusAccepted
 	case o.accepted > 0:
@@ -171,8 +176,12 @@ func (a *api) sendResults(w *answer, r *http.Request, results []application.Resu
 // batchProblem says why nothing of a batch was taken.
 func batchProblem(o outcome, n int) *problem {
 	if o.failure != nil {
-		return newProblem(unavailable, fmt.Sprintf("none of the %d events was acknowledged by the broker in time: each may or "+
-			"may not be in the log, and sending it again with the same eventId or Idempotency-Key is safe", n))
+		detail := fmt.Sprintf("none of the %d events was acknowledged by the broker in time: each may or may not be in the log, and "+
+			"sending it again with the same eventId or Idempotency-Key is safe", o.failed)
+		if invalid := n - o.failed; invalid > 0 {
+			detail += fmt.Sprintf("; %d more are not valid", invalid)
+		}
+		return newProblem(unavailable, detail)
 	}
 	if o.foreign == n {
 		return newProblem(forbidden, foreignUser)

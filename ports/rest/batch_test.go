@@ -111,7 +111,7 @@ func TestBatchRefusedAsAWhole(t *testing.T) {
 			if test.pointers != nil {
 				assert.Equal(t, test.pointers, p.pointers())
 			}
-			assert.Nil(t, p.Results)
+			assert.Empty(t, p.Results)
 			assert.Zero(t, s.log.published())
 		})
 	}

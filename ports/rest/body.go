@@ -63,13 +63,18 @@ func (b *buffer) read(w *answer, r *http.Request, load *Load, limit int64, timeo
 	if r.ContentLength > limit {
 		return bodyTooLarge(limit)
 	}
+	b.load = load
+	// Of HTTP/2 one connection has many requests: their number does not bound the first piece of each body.
+	if load != nil && r.ProtoMajor > 1 && !b.hold(bufferSize) {
+		return errBodies
+	}
 	control := http.NewResponseController(w.ResponseWriter)
 	_ = control.SetReadDeadline(time.Now().Add(timeout))
 	body := io.Reader(r.Body)
 	if r.ContentLength < 0 {
 		body = http.MaxBytesReader(w.ResponseWriter, r.Body, limit)
 	}
-	b.load, w.bodyBegun = load, true
+	w.bodyBegun = true
 	if err := b.readAll(body, limit); err != nil {
 		return bodyError(err)
 	}
@@ -110,16 +115,22 @@ func (b *buffer) readAll(body io.Reader, limit int64) error {
 func (b *buffer) grow(limit int64) error {
 	old := int64(cap(b.b))
 	size := max(min(2*old, limit+1), old+bufferSize) // one more than the limit, to find the end
-	if more := size - max(old, bufferSize); b.load != nil && more > 0 {
-		if !b.load.bodies.take(more) {
-			return errBodies
-		}
-		b.held += more
+	if more := size - max(old, bufferSize); b.load != nil && more > 0 && !b.hold(more) {
+		return errBodies
 	}
 	grown := make([]byte, len(b.b), size)
 	copy(grown, b.b)
 	b.b = grown
 	return nil
+}
+
+// hold takes n bytes of the memory for bodies until the buffer is freed.
+func (b *buffer) hold(n int64) bool {
+	if !b.load.bodies.take(n) {
+		return false
+	}
+	b.held += n
+	return true
 }
 
 func bodyTooLarge(limit int64) *problem {

@@ -106,6 +106,11 @@ func (s *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve answers a request that there is room for, if the caller may make one, and has not made too many. One that fails makes
 // room before it is answered: its client may still be sending.
 func (s *resource) serve(h handler, w *answer, r *http.Request) error {
+	if s.admin { // there is room for few: it is for those who may
+		if err := s.authorise(w, r); err != nil {
+			return err
+		}
+	}
 	if s.counted || s.admin {
 		leave, ok := s.api.Load.enter(r, s.admin)
 		if !ok {
@@ -113,8 +118,10 @@ func (s *resource) serve(h handler, w *answer, r *http.Request) error {
 		}
 		defer leave()
 	}
-	if err := s.authorise(w, r); err != nil {
-		return err
+	if !s.admin {
+		if err := s.authorise(w, r); err != nil {
+			return err
+		}
 	}
 	if s.counted {
 		if err := s.api.charge(w, r, s.api.policyOf(r.Method), 1, 0); err != nil {

@@ -25,7 +25,7 @@ type Bounds struct {
 	// Requests is how many requests that publish may be in flight, and as many that query: a broker that is away must not
 	// take queries with it, nor a store that is slow the events.
 	Requests int
-	// Bodies is how many bytes the bodies in flight may take, without the first 32 KiB of each.
+	// Bodies is how many bytes the bodies in flight may take, without the first 32 KiB of each that comes over HTTP/1.1.
 	Bodies int64
 	// Connections is how many may be open, over all listeners of [Load.Listener].
 	Connections int

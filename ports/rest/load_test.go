@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
@@ -197,6 +198,18 @@ func TestBodiesInMemory(t *testing.T) {
 	close(b.gate)
 	running.Wait()
 	assert.Zero(t, b.api.Load.State().Bodies)
+}
+
+// TestStreamsShareMemory: a connection of HTTP/2 has many bodies, and no bound of connections holds them.
+func TestStreamsShareMemory(t *testing.T) {
+	s := newService(t, func(o *Options) { o.Load = NewLoad(Bounds{Bodies: bufferSize - 1}) })
+	for major, want := range map[int]int{1: http.StatusAccepted, 2: http.StatusServiceUnavailable} {
+		r := httptest.NewRequest(http.MethodPost, "/api/events", strings.NewReader(smallEvent))
+		r.Header.Set("Content-Type", "application/json")
+		r.ProtoMajor = major
+		assert.Equal(t, want, s.sendRequest(s, r).StatusCode, major)
+	}
+	assert.Zero(t, s.api.Load.State().Bodies)
 }
 
 // TestBodyMemoryIsWhatItNeeds has the memory that a body takes stay near its size.
