@@ -254,8 +254,14 @@ func newConsumer(b broker.Broker, o consumer.Options) (*consumer.Consumer, error
 // newConsumerFrom makes a consumer that begins where start says, if the broker can do that.
 func newConsumerFrom(b broker.Broker, o consumer.Options, start broker.Start) (*consumer.Consumer, error) {
 	subscribe := b.Subscriber
+	var c *consumer.Consumer
 	if r, ok := b.(broker.Resumer); ok && start != nil {
-		subscribe = func(group string) (message.Subscriber, error) { return r.SubscriberFrom(group, start) }
+		told := func(ctx context.Context, topic string) (map[int32]int64, error) {
+			places, err := start(ctx, topic)
+			c.Placed(err)
+			return places, err
+		}
+		subscribe = func(group string) (message.Subscriber, error) { return r.SubscriberFrom(group, told) }
 	}
 	sub, err := subscribe(o.Group)
 	if err != nil {
@@ -264,7 +270,8 @@ func newConsumerFrom(b broker.Broker, o consumer.Options, start broker.Start) (*
 	if a, ok := sub.(broker.Assignee); ok {
 		o.Assigned = a.Assigned
 	}
-	return consumer.New(sub, o), nil
+	c = consumer.New(sub, o)
+	return c, nil
 }
 
 func boundsOf(b broker.Bounder, topic string) func(context.Context) (map[int32]application.Bounds, error) {

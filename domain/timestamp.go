@@ -5,7 +5,7 @@ import "time"
 const timestampRule = "must be a timestamp of RFC 3339, such as 2026-01-31T12:00:00Z"
 
 // ParseTimestamp reads RFC 3339, whose letters may be in either case. Digits beyond nanoseconds are dropped; a leap
-// second (:60) is refused.
+// second, the 61st of a month's last minute in UTC, is the second that follows, as in POSIX.
 func ParseTimestamp(text string) (time.Time, error) {
 	t, ok := parseTimestamp([]byte(text))
 	if !ok {
@@ -26,12 +26,19 @@ func parseTimestamp(s []byte) (time.Time, bool) {
 	nanos, rest, fractionOK := fraction(s[seconds:])
 	offset, offsetOK := zone(rest)
 	if !fractionOK || !offsetOK || year < 0 || min(month, day) < 1 || month > 12 || !clock(hour, minute) ||
-		second < 0 || second > 59 {
+		second < 0 || second > 60 {
 		return time.Time{}, false
 	}
-	t := time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
-	// A day that the month does not have has become one of the next month.
-	return t.Add(-offset), t.Day() == day
+	t := time.Date(year, time.Month(month), day, hour, minute, min(second, 59), nanos, time.UTC)
+	if t.Day() != day { // a day that the month does not have has become one of the next month
+		return time.Time{}, false
+	}
+	t = t.Add(-offset)
+	if second < 60 {
+		return t, true
+	}
+	t = t.Add(time.Second)
+	return t, t.Day() == 1 && t.Hour() == 0 && t.Minute() == 0
 }
 
 // decimal reads digits; -1 when there is anything else.

@@ -50,6 +50,15 @@ func (c *Consumer) troubled(what string, attrs ...any) {
 	c.o.Logger.Warn(what+", trying again", append(attrs, "since", t.since)...)
 }
 
+// Placed notes whether the store tells where to begin, for Status: without that there is nothing to consume.
+func (c *Consumer) Placed(err error) {
+	if err != nil {
+		c.troubled("the store does not tell where to begin", "error", err)
+		return
+	}
+	c.settled()
+}
+
 func (c *Consumer) settled() {
 	if old := c.trouble.Swap(nil); old != nil {
 		c.o.Logger.Info("consumer goes on", "after", old.what, "since", old.since)
