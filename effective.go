@@ -30,7 +30,7 @@ const originDefault = "default"
 // Effective lists all settings as they are in effect, and where each comes from. It fetches no secret. A setting that cannot be
 // used is a [*SettingError].
 func (c Config) Effective(d Drivers) ([]EffectiveSetting, error) {
-	if err := c.Validate(); err != nil {
+	if err := c.check(d); err != nil {
 		return nil, err
 	}
 	if _, err := c.secrets(d); err != nil {

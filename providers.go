@@ -26,16 +26,21 @@ type valid struct{ Config }
 
 // provideValid checks all that can be checked before anything is opened.
 func provideValid(cfg Config, d Drivers) (valid, error) {
-	if err := cfg.Validate(); err != nil {
-		return valid{}, err
+	return valid{cfg}, cfg.check(d)
+}
+
+// check is Validate with the drivers.
+func (c Config) check(d Drivers) error {
+	if err := c.Validate(); err != nil {
+		return err
 	}
-	if _, err := broker.Driver(d.Brokers, cfg.Broker); err != nil {
-		return valid{}, cfg.openFault("broker", err)
+	if _, err := broker.Driver(d.Brokers, c.Broker); err != nil {
+		return c.openFault("broker", err)
 	}
-	if _, _, err := store.Driver(d.Stores, cfg.Store); err != nil {
-		return valid{}, cfg.openFault("store", err)
+	if _, _, err := store.Driver(d.Stores, c.Store); err != nil {
+		return c.openFault("store", err)
 	}
-	return valid{cfg}, nil
+	return nil
 }
 
 // provideSecrets fetches the secrets that the settings refer to, and keeps them current.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,6 +114,7 @@ func FlagError(err error) error {
 	var known *SettingError
 	var unknown *pflag.NotExistError
 	var bare *pflag.ValueRequiredError
+	var odd *pflag.InvalidSyntaxError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -121,6 +123,9 @@ func FlagError(err error) error {
 	case errors.As(err, &bare):
 		_, usage := pflag.UnquoteUsage(bare.GetFlag())
 		return &SettingError{Setting: "--" + bare.GetSpecifiedName(), Detail: "needs a value: " + usage}
+	case errors.As(err, &odd):
+		name, _, _ := strings.Cut(odd.GetSpecifiedFlag(), "=") // what follows may be a secret
+		return &SettingError{Setting: name, Detail: "is not written as a flag: --name value or --name=value is allowed"}
 	}
 	return &SettingError{Setting: "flags:", Detail: err.Error()}
 }
@@ -217,25 +222,25 @@ func checkURL(s string) error {
 	return nil
 }
 
-// redactURL cuts off what may hold a secret: the user's part, whatever is in it, and the parameters.
+// asURL takes apart what may be a URL.
+var asURL = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*:)(//)?(.*)$`)
+
+// redactURL cuts off what may hold a secret: the user's part, whatever is in it, and the parameters. Of what is no URL of a host it
+// shows nothing that looks like more than a name.
 func redactURL(s string) string {
-	scheme, rest, found := strings.Cut(s, ":")
-	if !found {
-		scheme, rest = "", s
+	scheme, slashes, rest := "", "", s
+	if parts := asURL.FindStringSubmatch(s); parts != nil {
+		scheme, slashes, rest = parts[1], parts[2], parts[3]
 	}
-	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		slashes := ""
-		if strings.HasPrefix(rest, "//") {
-			slashes = "//"
-		}
-		rest = slashes + "…" + rest[at:]
-	}
-	if found {
-		scheme += ":"
+	switch {
+	case slashes == "" && !strings.HasPrefix(scheme, "sqlite") && strings.ContainsAny(rest, "@:= "):
+		return scheme + "…"
+	case strings.Contains(rest, "@"):
+		rest = "…" + rest[strings.LastIndexByte(rest, '@'):]
 	}
 	rest, _, cut := strings.Cut(rest, "?")
 	if cut {
 		rest += "?…"
 	}
-	return scheme + rest
+	return scheme + slashes + rest
 }

@@ -59,12 +59,51 @@ func (l *Letters) RequeueMany(ctx context.Context, q LetterQuery, by string) (Re
 	if err != nil {
 		return RequeueReport{}, err
 	}
-	r := requeuing{box: l, by: by, end: l.now().Add(requeueTime), blocked: map[string]bool{}}
+	blocked, err := l.leftBehind(working, q)
+	if err != nil {
+		return RequeueReport{}, err
+	}
+	r := requeuing{box: l, by: by, end: l.now().Add(requeueTime), blocked: blocked}
 	r.report = RequeueReport{Left: page.Left, Next: page.Next, To: q.To}
 	if err = r.run(ctx, page.Letters, q.Cursor); err != nil && r.report.Requeued+r.report.Failed > 0 {
 		err = nil // what was done is told; what is left can be tried again
 	}
 	return r.report, err
+}
+
+// leftBehind returns the keys of letters before the query's cursor that it selects and that are still open, as an earlier call could
+// not requeue them: letters of these keys must wait.
+func (l *Letters) leftBehind(ctx context.Context, q LetterQuery) (map[string]bool, error) {
+	keys := map[string]bool{}
+	if q.Cursor == "" {
+		return keys, nil
+	}
+	end, err := ParseLetterID(q.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	for q.Cursor, q.Limit = "", MaxLetters; ; {
+		page, err := l.box.Find(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, letter := range page.Letters {
+			if letter.isBehind(end) {
+				return keys, nil
+			}
+			if letter.Key != nil {
+				keys[string(letter.Key)] = true
+			}
+		}
+		if q.Cursor = page.Next; q.Cursor == "" {
+			return keys, nil
+		}
+	}
+}
+
+// isBehind says whether the position is one of a later partition, or behind the other in the same.
+func (p Position) isBehind(other Position) bool {
+	return p.Partition > other.Partition || p.Partition == other.Partition && p.Offset > other.Offset
 }
 
 // requeuing is one call of RequeueMany.
@@ -73,7 +112,7 @@ type requeuing struct {
 	by     string
 	end    time.Time
 	report RequeueReport
-	// blocked are the keys of which a letter has failed.
+	// blocked are the keys, as far as they are kept, of which a letter has failed.
 	blocked map[string]bool
 	// away says that the broker takes nothing: it is not tried again by this call.
 	away bool
@@ -148,7 +187,7 @@ func (r *requeuing) chunk(ctx context.Context, letters []Letter) error {
 func (r *requeuing) round(letters []WholeLetter) (now, later []WholeLetter) {
 	taken := map[string]bool{}
 	for _, l := range letters {
-		key := string(l.Record.Key)
+		key := string(l.Key)
 		switch {
 		case r.away:
 			r.fail(l.ID(), fmt.Errorf("%w: the broker is away", domain.ErrUnavailable))
@@ -182,7 +221,7 @@ func (r *requeuing) requeue(ctx context.Context, letters []WholeLetter) {
 			continue
 		}
 		r.fail(l.ID(), err)
-		r.blocked[string(l.Record.Key)] = true
+		r.blocked[string(l.Key)] = true
 		if errors.Is(err, domain.ErrUnavailable) {
 			away++
 		}

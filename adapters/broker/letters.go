@@ -181,9 +181,11 @@ func (l *Letters) Settle(ctx context.Context, letters []application.Letter, done
 	err := l.publish(ctx, l.topic, msgs)
 	each := application.EachError(err, len(letters))
 	for i, letter := range letters {
-		if each(i) == nil {
-			l.settled(ctx, letter, done, by)
+		if err := each(i); err != nil {
+			l.logger.WarnContext(ctx, "it is not known whether a dead letter is "+string(done), "id", letter.ID(), "by", by, "error", err)
+			continue
 		}
+		l.settled(ctx, letter, done, by)
 	}
 	return err
 }

@@ -199,6 +199,32 @@ func TestRequeueManyKeepsTheOrderOfAKey(t *testing.T) {
 	}
 }
 
+// TestOrderOfAKeyAcrossCalls requeues page after page: what failed on one holds up its key on the next.
+func TestOrderOfAKeyAcrossCalls(t *testing.T) {
+	p := &postal{}
+	letters, _ := openLetters(t, p, 9, "a", "b", "c")
+	p.fails(func(_ string, msg *message.Message) error {
+		if string(msg.Payload) == "1" {
+			return fmt.Errorf("%w: by far", domain.ErrTooLarge)
+		}
+		return nil
+	})
+	q, requeued := application.LetterQuery{Limit: 2}, 0
+	for {
+		r, err := letters.RequeueMany(t.Context(), q, "me")
+		if err != nil {
+			t.Fatal(err)
+		}
+		requeued += r.Requeued
+		if q.Cursor, q.To = r.Next, r.To; q.Cursor == "" {
+			break
+		}
+	}
+	if got := p.sent(t); fmt.Sprint(got) != "[0 2 3 5 6 8]" || requeued != 6 {
+		t.Errorf("%d are requeued, sent are %q", requeued, got)
+	}
+}
+
 // TestRequeueManyStopsWhenTheBrokerIsAway tries what it has in hand, and leaves the rest.
 func TestRequeueManyStopsWhenTheBrokerIsAway(t *testing.T) {
 	p := &postal{}

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/netstreamflow/netstreamflow/domain"
 )
@@ -38,11 +40,12 @@ func OpenFile(reference string) (Source, error) {
 func (f *file) Local() bool { return true }
 
 // Fetch implements [Source].
-func (f *file) Fetch(context.Context) (string, error) {
+func (f *file) Fetch(ctx context.Context) (string, error) {
 	if f.once != nil {
 		return *f.once, nil
 	}
-	opened, err := os.Open(f.path)
+	// Opening a pipe would wait for somebody who writes, for ever.
+	opened, err := os.OpenFile(f.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", fileError(err)
 	}
@@ -52,6 +55,9 @@ func (f *file) Fetch(context.Context) (string, error) {
 		return "", fileError(err)
 	}
 	content, err := io.ReadAll(io.LimitReader(opened, maxFileBytes+1))
+	if info.Mode()&fs.ModeNamedPipe != 0 {
+		content, err = awaitPipe(ctx, opened, content, err)
+	}
 	if err != nil {
 		return "", fileError(err)
 	}
@@ -63,6 +69,24 @@ func (f *file) Fetch(context.Context) (string, error) {
 		f.once = &found
 	}
 	return found, nil
+}
+
+// pipeLook is how often it is looked whether somebody writes to a pipe.
+const pipeLook = 10 * time.Millisecond
+
+// awaitPipe reads on from a pipe to which nobody has written yet, until ctx ends.
+func awaitPipe(ctx context.Context, pipe *os.File, content []byte, err error) ([]byte, error) {
+	stop := context.AfterFunc(ctx, func() { _ = pipe.SetReadDeadline(time.Now()) })
+	defer stop()
+	for len(content) == 0 && (err == nil || errors.Is(err, syscall.EAGAIN)) {
+		select {
+		case <-time.After(pipeLook):
+		case <-ctx.Done():
+			return nil, errors.New("nobody writes to the pipe")
+		}
+		content, err = io.ReadAll(io.LimitReader(pipe, maxFileBytes+1))
+	}
+	return content, err
 }
 
 // fileError tells what is wrong without the path, which may be a password that looks like a reference.

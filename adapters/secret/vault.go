@@ -41,11 +41,19 @@ type vaultSecret struct {
 // OpenVault is the [Open] of vault://MOUNT/PATH#FIELD. Where Vault is, and who asks, is in the environment, as for Vault's own
 // tools; the token may also be in the file VAULT_TOKEN_FILE, or come from a login as VAULT_KUBERNETES_ROLE.
 func OpenVault(reference string) (Source, error) {
-	u, err := url.Parse(reference)
-	if err != nil || u.Host == "" || u.Opaque != "" || u.User != nil || u.RawQuery != "" || u.Fragment == "" || strings.Trim(u.Path, "/") == "" {
+	// A mount is no host, in which a URL may not have an escaped slash: it is read as the first part of a path.
+	rest, whole := strings.CutPrefix(after(reference), "//")
+	u, err := url.Parse("vault:///" + rest)
+	if err != nil || !whole || u.RawQuery != "" || u.Fragment == "" {
 		return nil, malformed("vault", "vault://MOUNT/PATH#FIELD")
 	}
-	return &vaultSecret{mount: u.Host, path: strings.Trim(u.Path, "/"), field: u.Fragment}, nil
+	escaped, _, _ := strings.Cut(u.EscapedPath()[1:], "/")
+	mount, err := url.PathUnescape(escaped)
+	path := strings.Trim(strings.TrimPrefix(u.Path, "/"+mount), "/")
+	if err != nil || mount == "" || path == "" || strings.ContainsAny(mount, "@:") {
+		return nil, malformed("vault", "vault://MOUNT/PATH#FIELD")
+	}
+	return &vaultSecret{mount: mount, path: path, field: u.Fragment}, nil
 }
 
 // Fetch implements [Source].

@@ -180,3 +180,11 @@ func TestVaultKubernetesLogin(t *testing.T) {
 	t.Setenv(vaultLogin, "nowhere")
 	wantError(t, s, domain.ErrUnavailable, []string{"log in"})
 }
+
+// TestVaultMountWithASlash is written with %2F, as what follows the first slash is the path.
+func TestVaultMountWithASlash(t *testing.T) {
+	s, err := OpenVault("vault://team%2Fkv/prod%2Fx/kafka#password")
+	if v, ok := s.(*vaultSecret); err != nil || !ok || v.mount != "team/kv" || v.path != "prod/x/kafka" || v.field != "password" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

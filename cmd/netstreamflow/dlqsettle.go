@@ -34,7 +34,7 @@ func newDLQDrop(c *adminClient) *cobra.Command {
 		verb: "drop", past: "dropped", short: "Settle dead letters without processing them",
 		long: `Drop dead letters: those of the ids, or those that a filter selects, or all. They are not listed any more; their records stay
 in the dead-letter topic until its retention removes them. A letter that was requeued or dropped before is left alone.`,
-		one: (*adminClient).dropOne, many: (*adminClient).dropMany,
+		one: (*adminClient).dropOpen, many: (*adminClient).dropMany,
 	})
 }
 
@@ -143,8 +143,17 @@ func (c *adminClient) requeueOne(ctx context.Context, id string) (done bool, err
 	return answer.Requeued > 0, err
 }
 
-func (c *adminClient) dropOne(ctx context.Context, id string) (done bool, err error) {
-	return true, c.call(ctx, http.MethodDelete, letterPath(id), nil, nil)
+// dropOpen drops the letter unless it is settled, which the answer to a drop does not tell.
+func (c *adminClient) dropOpen(ctx context.Context, id string) (done bool, err error) {
+	var found struct{ State string }
+	if err := c.get(ctx, letterPath(id), &found); err != nil || found.State != "open" {
+		return false, err
+	}
+	return true, c.drop(ctx, id)
+}
+
+func (c *adminClient) drop(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodDelete, letterPath(id), nil, nil)
 }
 
 // requeueMany calls until nothing is left of what the filter selected at the first call.
@@ -196,7 +205,7 @@ func (c *adminClient) dropMany(ctx context.Context, f letterFilter, s *settled) 
 			if err := json.Unmarshal(raw, &l); err != nil {
 				return fmt.Errorf("read the answer: %w", err)
 			}
-			if _, err := c.dropOne(ctx, l.ID); err != nil {
+			if err := c.drop(ctx, l.ID); err != nil {
 				s.fail(l.ID, err.Error())
 				if s.Done == 0 || ctx.Err() != nil {
 					return errors.New("given up")

@@ -193,7 +193,7 @@ func TestBadUsageIsStatus2AndOneLine(t *testing.T) {
 	}{
 		{args: []string{"serve", "--partitions", "x"}, want: `--partitions "x" must be a whole number`},
 		{args: []string{"serve", "--nope"}, want: "--nope is unknown"},
-		{args: []string{"serve", "extra"}, want: `"extra"`},
+		{args: []string{"serve", "extra"}, want: "serve takes no argument"},
 		{args: []string{"nope"}, want: `"nope"`},
 		{args: []string{"serve", "--broker", "nats://x"}, want: `--broker "nats://x" must begin with one of`},
 		{args: []string{"serve", "--store", "oracle:"}, want: `--store "oracle:" must begin with one of`},

@@ -135,6 +135,14 @@ func (a *api) letter(w *answer, r *http.Request) error {
 	return sendJSON(w, body)
 }
 
+// by is who does something, for the log and the mark: the caller, or where the request comes from.
+func (a *api) by(w *answer, r *http.Request) string {
+	if w.principal.ID != "" {
+		return w.principal.ID
+	}
+	return a.address(r)
+}
+
 func letterID(r *http.Request) string { return unescaped(mux.Vars(r)["id"]) }
 
 // requeuedBody says what one requeue has done.
@@ -151,7 +159,7 @@ func (a *api) requeueLetter(w *answer, r *http.Request) error {
 	if err := noQuery(r.URL.RawQuery); err != nil {
 		return err
 	}
-	done, err := a.Letters.Requeue(r.Context(), letterID(r), w.principal.ID)
+	done, err := a.Letters.Requeue(r.Context(), letterID(r), a.by(w, r))
 	if err != nil {
 		return letterError(err)
 	}
@@ -166,7 +174,7 @@ func (a *api) dropLetter(w *answer, r *http.Request) error {
 	if err := noQuery(r.URL.RawQuery); err != nil {
 		return err
 	}
-	if _, err := a.Letters.Drop(r.Context(), letterID(r), w.principal.ID); err != nil {
+	if _, err := a.Letters.Drop(r.Context(), letterID(r), a.by(w, r)); err != nil {
 		return letterError(err)
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -207,7 +215,7 @@ func (a *api) requeueLetters(w *answer, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	report, err := a.Letters.RequeueMany(r.Context(), q, w.principal.ID)
+	report, err := a.Letters.RequeueMany(r.Context(), q, a.by(w, r))
 	if err != nil {
 		return adminError(err)
 	}

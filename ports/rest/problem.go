@@ -63,7 +63,7 @@ var (
 	}
 	brokerAway = &kind{
 		status: 503, name: "unavailable", title: "The service is not available",
-		detail: "the broker does not answer now; try again: a dead letter is not requeued or dropped twice",
+		detail: "the broker does not answer now: what was asked for may have been done or not, and asking again is safe",
 	}
 	unavailable = &kind{
 		status: 503, name: "unavailable", title: "The service is not available",

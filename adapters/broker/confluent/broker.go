@@ -143,6 +143,9 @@ func (b *Broker) Bounds(ctx context.Context, topic string) (map[int32]applicatio
 		return nil, err
 	}
 	bounds, err := b.admin.bounds(ctx, topic)
+	if isUnknownTopic(err) {
+		b.topics.forget(topic) // the next one who asks has it made again
+	}
 	return bounds, unavailable("ask for the ends of topic "+topic, err)
 }
 

@@ -55,6 +55,7 @@ func decode(ctx context.Context, record *kafka.Message) *message.Message {
 		}
 		msg.Metadata[h.Key] = string(h.Value)
 	}
+	delete(msg.Metadata, broker.KeyMetadata) // a key is not in the headers: a producer of another kind has called something so
 	origin := application.Origin{
 		Position: application.Position{
 			Partition: record.TopicPartition.Partition,

@@ -45,9 +45,13 @@ func (b *Broker) Places(ctx context.Context, topic, group string) (map[int32]int
 	})
 }
 
-// leaders looks up the leaders of the topic's partitions, which may be moving.
+// leaders looks up the leaders of the topic's partitions, which may be moving, or gone with the topic.
 func (b *Broker) leaders(topic string) (refresh func()) {
-	return func() { _ = b.client.RefreshMetadata(topic) }
+	return func() {
+		if err := b.client.RefreshMetadata(topic); errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+			b.topics.forget(topic) // it is made again
+		}
+	}
 }
 
 const askAttempts = 5

@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"crypto/tls"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -112,9 +113,14 @@ func (s settings) producer(limit int) *sarama.Config {
 	return c
 }
 
-// pause is the one before the n-th retry, from 1.
+// pause is the longest one before the n-th retry, from 1.
 func pause(n int) time.Duration {
 	return min(firstRetry<<min(max(n-1, 0), 10), longestRetry)
+}
+
+// jittered is the pause before the n-th retry: many that have failed together do not come together again.
+func jittered(n int) time.Duration {
+	return pause(n)/2 + rand.N(pause(n)/2) //nolint:gosec // nothing secret
 }
 
 // retries is how many of them fill the time.

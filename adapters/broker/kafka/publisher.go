@@ -80,7 +80,7 @@ func (p *publisher) send(ctx context.Context, b *batch) {
 			return
 		}
 		select {
-		case <-time.After(pause(n)):
+		case <-time.After(jittered(n)):
 		case <-ctx.Done():
 			return
 		}

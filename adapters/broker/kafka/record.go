@@ -61,6 +61,7 @@ func unmarshal(record *sarama.ConsumerMessage) *message.Message {
 			msg.Metadata[string(h.Key)] = string(h.Value)
 		}
 	}
+	delete(msg.Metadata, broker.KeyMetadata) // a key is not in the headers: a producer of another kind has called something so
 	return msg
 }
 
