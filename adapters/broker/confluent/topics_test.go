@@ -48,23 +48,28 @@ func TestTopics(t *testing.T) {
 	}
 }
 
-// TestDeletedTopic deletes the topic under a publisher: it is made again.
+// TestDeletedTopic deletes the topic under a publisher, and under who asks for its ends: it is made again.
 func TestDeletedTopic(t *testing.T) {
 	o := benchOptions()
 	o.PublishTimeout = time.Second
 	b := openTest(t, "confluent://"+addresses(fake(t)), o)
 	publish(t, b, o.Topic, 10, 1)
-	err := b.admin.ask(t.Context(), func(c *kafka.AdminClient, _ kafka.AdminOptionRequestTimeout) error {
-		_, err := c.DeleteTopics(t.Context(), []string{o.Topic})
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	deadline := time.Now().Add(patience)
-	for err = b.Publisher().Publish(o.Topic, keyed(10)...); err != nil; err = b.Publisher().Publish(o.Topic, keyed(10)...) {
-		if time.Now().After(deadline) {
+	for what, use := range map[string]func() error{
+		"a publication": func() error { return b.Publisher().Publish(o.Topic, keyed(10)...) },
+		"a question":    func() error { _, err := b.Bounds(t.Context(), o.Topic); return err },
+	} {
+		err := b.admin.ask(t.Context(), func(c *kafka.AdminClient, _ kafka.AdminOptionRequestTimeout) error {
+			_, err := c.DeleteTopics(t.Context(), []string{o.Topic})
+			return err
+		})
+		if err != nil {
 			t.Fatal(err)
+		}
+		deadline := time.Now().Add(patience)
+		for err = use(); err != nil; err = use() {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %v", what, err)
+			}
 		}
 	}
 }

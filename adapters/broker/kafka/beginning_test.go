@@ -213,6 +213,28 @@ func TestTopicMadeAnew(t *testing.T) {
 	})
 }
 
+// TestTopicIsGone has the topic deleted under a broker that knows it: who asks for its ends has it made again.
+func TestTopicIsGone(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, addresses []string) {
+		o := options()
+		b := open(t, addresses, "", o)
+		publish(t, b, o.Topic, keyed("key", 10, 1)...)
+		if err := admin(t, addresses).DeleteTopic(o.Topic); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(patience); ; {
+			bounds, err := b.(broker.Bounder).Bounds(t.Context(), o.Topic)
+			if err == nil && len(bounds) == o.Partitions && bounds[0].Next == 0 {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%v, %v", bounds, err)
+			}
+		}
+	})
+}
+
 // remake deletes the topic and makes it anew.
 func remake(t *testing.T, addresses []string, topic string) {
 	t.Helper()
