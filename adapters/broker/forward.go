@@ -86,7 +86,10 @@ func (f *forwarding) drain(patience time.Duration) (batch, waiting []*message.Me
 			f.leave()
 			return nil, nil
 		}
-		batch, _ := f.next(over.C)
+		batch, ok := f.next(over.C)
+		if !ok {
+			return nil, nil
+		}
 		if waiting := f.try(ctx, batch); len(waiting) > 0 {
 			return batch, waiting
 		}
@@ -212,7 +215,7 @@ func (f *forwarding) try(ctx context.Context, batch []*message.Message) (away []
 func (f *forwarding) bury(ctx context.Context, away []*message.Message, msg *message.Message, reason error) []*message.Message {
 	origin := originOf(msg)
 	letter := application.DeadLetter{
-		Origin: origin, MessageID: msg.UUID, Value: msg.Payload, Attempts: 1, Consumer: spoolGroup,
+		Origin: origin, MessageID: msg.UUID, Value: msg.Payload, Headers: msg.Metadata, Attempts: 1, Consumer: spoolGroup,
 		Reason: fmt.Errorf("the broker does not take a spooled event: %w", reason),
 	}
 	err := f.letters.Keep(ctx, letter)
