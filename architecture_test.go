@@ -60,6 +60,8 @@ var layers = map[string]layer{
 	"adapters/broker/sqlitelog":  brokerAdapter("modernc.org/sqlite", "github.com/pressly/goose/v3"),
 	"adapters/broker/brokertest": brokerAdapter("go.uber.org/goleak", "github.com/stretchr/testify"),
 
+	"adapters/proxytest": {},
+
 	"adapters/circuit": {libraries: []string{"github.com/failsafe-go/failsafe-go"}},
 	"adapters/limit": {
 		ours:      []string{"domain", "application", "adapters/circuit"},

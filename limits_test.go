@@ -16,6 +16,7 @@ import (
 
 	"github.com/netstreamflow/netstreamflow"
 	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
+	"github.com/netstreamflow/netstreamflow/adapters/proxytest"
 )
 
 func TestLimitSettings(t *testing.T) {
@@ -63,9 +64,9 @@ func TestSharedLimit(t *testing.T) {
 	}
 	for fail, away := range map[string]int{"open": http.StatusAccepted, "closed": http.StatusServiceUnavailable} {
 		t.Run(fail, func(t *testing.T) {
-			p := newProxy(t, u.Host)
+			p := proxytest.New(t, u.Host)
 			address := *u
-			address.Host, address.Path = p.address, "/1"
+			address.Host, address.Path = p.Address, "/1"
 			cfg := inMemory(t)
 			if err := set(&cfg, "--rate-limit-publish=10/1h", "--rate-limit-fail="+fail, "--rate-limit-store="+address.String()); err != nil {
 				t.Fatal(err)
@@ -88,7 +89,7 @@ func TestSharedLimit(t *testing.T) {
 					t.Errorf("%d, Retry-After %q", r.status, r.header.Get("Retry-After"))
 				}
 			}
-			p.stop()
+			p.Stop()
 			awaitPost(t, one, "user", away)
 			for range 20 {
 				if r := post(t, one, "user"); r.status != away || r.took > time.Second {
@@ -98,7 +99,7 @@ func TestSharedLimit(t *testing.T) {
 			if status, body := get(t, one+"/health/ready"); (status == http.StatusOK) != (fail == "open") || !strings.Contains(body, "rate limits") {
 				t.Errorf("%d %s", status, body)
 			}
-			p.start(t)
+			p.Start(t)
 			awaitGet(t, one+"/health/ready", http.StatusOK) // before anybody has asked
 			awaitPost(t, one, "user", http.StatusTooManyRequests)
 			for begun := time.Now(); ; {
@@ -170,7 +171,7 @@ func administer(t *testing.T, server, statement string) {
 }
 
 // behindProxy is a configuration with a PostgreSQL behind a proxy.
-func behindProxy(t *testing.T) (netstreamflow.Config, *proxy) {
+func behindProxy(t *testing.T) (netstreamflow.Config, *proxytest.Proxy) {
 	t.Helper()
 	u, err := url.Parse(brokertest.FromEnvironment(t, "NSF_TEST_POSTGRES"))
 	if err != nil {
@@ -179,8 +180,8 @@ func behindProxy(t *testing.T) (netstreamflow.Config, *proxy) {
 	values := u.Query()
 	values.Set("search_path", newSchema(t, u.String()))
 	u.RawQuery = values.Encode()
-	p := newProxy(t, u.Host)
-	u.Host = p.address
+	p := proxytest.New(t, u.Host)
+	u.Host = p.Address
 	cfg := netstreamflow.DefaultConfig()
 	cfg.Listen, cfg.DataDir, cfg.Store, cfg.LogOutput = "127.0.0.1:0", t.TempDir(), u.String(), t.Output()
 	return cfg, p
@@ -189,7 +190,7 @@ func behindProxy(t *testing.T) (netstreamflow.Config, *proxy) {
 // TestStoreAway has a PostgreSQL go away, stand still, and come back, behind a proxy: queries are refused at once, publishing
 // goes on, and all is well by itself afterwards.
 func TestStoreAway(t *testing.T) {
-	for name, away := range map[string]func(*proxy){"refuses": (*proxy).stop, "hangs": (*proxy).stall} {
+	for name, away := range map[string]func(*proxytest.Proxy){"refuses": (*proxytest.Proxy).Stop, "hangs": (*proxytest.Proxy).Stall} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg, p := behindProxy(t)
@@ -227,7 +228,7 @@ func TestStoreAway(t *testing.T) {
 				if status, body := get(t, url+"/health/ready"); status != http.StatusServiceUnavailable || !strings.Contains(body, "store: ") {
 					t.Errorf("%d %s", status, body)
 				}
-				p.start(t)
+				p.Start(t)
 				awaitGet(t, url+query, http.StatusOK)
 				awaitGet(t, url+"/health/ready", http.StatusOK)
 			}
@@ -243,7 +244,7 @@ func TestStoreFlaps(t *testing.T) {
 	awaitGet(t, url+"/api/events?limit=10", http.StatusOK)
 	var failed int
 	for range 100 {
-		p.cut()
+		p.Cut()
 		if status, _ := get(t, url+"/api/events?limit=10"); status != http.StatusOK {
 			failed++
 		}

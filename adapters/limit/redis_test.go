@@ -1,12 +1,9 @@
 package limit
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"log/slog"
-	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -16,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
+	"github.com/netstreamflow/netstreamflow/adapters/proxytest"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
@@ -113,13 +111,13 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newProxy(t, u.Host)
-	u.Host = p.address
+	p := proxytest.New(t, u.Host)
+	u.Host = p.Address
 	r := openRedis(t, u.String())
 	l := r.limiter(application.Quota{Units: 1_000_000, Window: time.Second})
-	for _, mood := range []int{refuse, hang, refuse} {
+	for _, goAway := range []func(){p.Stop, p.Stall, p.Stop} {
 		awaitTake(t, l)
-		p.be(mood)
+		goAway()
 		awaitOpen(t, r, l)
 		since := time.Now()
 		for range 1000 {
@@ -130,7 +128,7 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 		if took := time.Since(since); took > time.Second {
 			t.Errorf("1000 questions to a server that is away took %v", took)
 		}
-		p.be(pass)
+		p.Start(t)
 	}
 	awaitTake(t, l)
 	if s := r.State(); s.Open || !s.Since.IsZero() {
@@ -140,9 +138,9 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 
 // TestRedisHangs needs no Redis: nobody waits for long for one that takes connections and says nothing.
 func TestRedisHangs(t *testing.T) {
-	p := newProxy(t, "127.0.0.1:1")
-	p.be(hang)
-	r := openRedis(t, "redis://"+p.address)
+	p := proxytest.New(t, "127.0.0.1:1")
+	p.Stall()
+	r := openRedis(t, "redis://"+p.Address)
 	l := r.limiter(application.Quota{Units: 1, Window: time.Second})
 	var running sync.WaitGroup
 	start := time.Now()
@@ -219,76 +217,5 @@ func await(t *testing.T, holds func() bool) {
 			t.Fatal("it did not come to that in time")
 		}
 		time.Sleep(time.Millisecond)
-	}
-}
-
-// Moods of a proxy.
-const (
-	pass = iota
-	refuse
-	hang
-)
-
-// proxy is between a client and a server.
-type proxy struct {
-	address, target string
-	running         sync.WaitGroup
-
-	mu    sync.Mutex
-	mood  int
-	conns []net.Conn
-}
-
-func newProxy(t *testing.T, target string) *proxy {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{address: listener.Addr().String(), target: target}
-	p.running.Go(func() {
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			p.take(c)
-		}
-	})
-	t.Cleanup(func() {
-		listener.Close()
-		p.be(refuse)
-		p.running.Wait()
-	})
-	return p
-}
-
-// be changes the mood, and ends all connections.
-func (p *proxy) be(mood int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.mood = mood
-	for _, c := range p.conns {
-		c.Close()
-	}
-	p.conns = nil
-}
-
-func (p *proxy) take(c net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.conns = append(p.conns, c)
-	switch p.mood {
-	case refuse:
-		c.Close()
-	case pass:
-		server, err := net.Dial("tcp", p.target)
-		if err != nil {
-			c.Close()
-			return
-		}
-		p.conns = append(p.conns, server)
-		p.running.Go(func() { io.Copy(server, c); server.Close() })
-		p.running.Go(func() { io.Copy(c, server); c.Close() })
 	}
 }
