@@ -59,6 +59,7 @@ var layers = map[string]layer{
 	"adapters/broker/confluent":  brokerAdapter("github.com/confluentinc/confluent-kafka-go/v2"),
 	"adapters/broker/sqlitelog":  brokerAdapter("modernc.org/sqlite", "github.com/pressly/goose/v3"),
 	"adapters/broker/brokertest": brokerAdapter("go.uber.org/goleak", "github.com/stretchr/testify"),
+	"adapters/broker/kafkatest":  brokerAdapter("github.com/twmb/franz-go"),
 
 	"adapters/proxytest": {},
 
