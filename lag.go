@@ -58,14 +58,24 @@ type measure struct {
 	bounds     map[int32]application.Bounds
 }
 
-// still is how long the consumer has not moved although it is behind.
+// still is where the consumer stands still although it is behind.
 type still struct {
-	since time.Time
-	place consumer.Place
-	// looked is when it was last looked whether a record waits, records how many offsets it was behind then, stuck that one did.
+	// assigned are the partitions that it had, at where it stands in those that it is behind in.
+	assigned []int32
+	at       map[int32]standing
+	// looked is when it was last looked whether a record waits, records how many offsets it was behind then where it stands still.
 	looked  time.Time
 	records int64
-	stuck   bool
+	// stuck says that a record waits in partition, since when it does not move there.
+	stuck     bool
+	partition int32
+	since     time.Time
+}
+
+// standing is an offset, and since when the consumer has not passed it.
+type standing struct {
+	offset int64
+	since  time.Time
 }
 
 func newLag(cfg valid, b broker.Broker, s application.Store, c consumers, logger *slog.Logger) *lag {
@@ -87,7 +97,6 @@ func (l *lag) run(ctx context.Context, stop <-chan struct{}) {
 	if l.log == nil {
 		return
 	}
-	l.still.since = time.Now()
 	tick := time.NewTicker(l.every)
 	defer tick.Stop()
 	for {
@@ -132,46 +141,79 @@ func (l *lag) ask(ctx context.Context) measure {
 	return m
 }
 
-// judge notes whether the consumer moves.
+// judge notes where the consumer stands still, and finds out whether it should.
 func (l *lag) judge(ctx context.Context, m measure) {
-	working, _ := l.consumer.Status()
 	now := time.Now()
-	l.mu.Lock()
-	s := l.still
-	moves := m.err != nil || m.records == 0 || !working || !m.place.Progressed.Equal(s.place.Progressed) ||
-		!slices.Equal(m.place.Assigned, s.place.Assigned)
+	s, moves := l.follow(m, now)
 	if moves {
-		l.still = still{since: now, place: m.place}
+		l.logger.InfoContext(ctx, "the consumer moves again, or cannot for another reason")
 	}
-	l.mu.Unlock()
-	if moves {
-		if s.stuck {
-			l.logger.InfoContext(ctx, "the consumer moves again, or cannot for another reason", "stuckSince", s.since)
-		}
+	waiting, records := s.longest(m, now.Add(-l.patience))
+	if s.stuck || len(waiting) == 0 || now.Sub(s.looked) < l.patience {
 		return
 	}
-	if s.stuck || now.Sub(s.since) < l.patience || now.Sub(s.looked) < l.patience {
-		return
-	}
-	if s.records == m.records && now.Sub(s.looked) < lookAgain*l.patience {
+	if s.records == records && now.Sub(s.looked) < lookAgain*l.patience {
 		return // nothing has come since it was found to be merely idle
 	}
-	waits := l.waits(ctx, m)
+	partition, waits := l.waits(ctx, m, waiting)
 	l.mu.Lock()
-	l.still.looked, l.still.records, l.still.stuck = now, m.records, waits
+	l.still.looked, l.still.records, l.still.stuck = now, records, waits
+	if waits {
+		l.still.partition, l.still.since = partition, s.at[partition].since
+	}
 	l.mu.Unlock()
 	if waits {
-		l.logger.WarnContext(ctx, "the consumer is stuck: it takes nothing although records wait", "since", s.since, "topic", l.topic,
-			"group", l.group, "partitions", m.place.Assigned, "behind", m.records)
+		l.logger.WarnContext(ctx, "the consumer is stuck: it takes nothing although records wait", "since", s.at[partition].since, "topic", l.topic,
+			"group", l.group, "partition", partition, "partitions", m.place.Assigned, "behind", m.records)
 	}
 }
 
-// waits reads the log beside the consumer, and tells whether there is a record that it has not taken. What lies between it and
-// the end may also be nothing that is ever delivered, such as the marks of transactions: then it is merely idle.
-func (l *lag) waits(ctx context.Context, m measure) bool {
+// follow notes where the consumer stands, and tells whether it was stuck and is not any more.
+func (l *lag) follow(m measure, now time.Time) (s still, moves bool) {
+	working, _ := l.consumer.Status()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.still
+	s = still{assigned: m.place.Assigned, at: make(map[int32]standing)}
+	able := m.err == nil && working
+	same := able && slices.Equal(m.place.Assigned, was.assigned)
+	if same {
+		s.looked, s.records, s.stuck, s.partition, s.since = was.looked, was.records, was.stuck, was.partition, was.since
+	}
+	for partition, offset := range m.from {
+		if !able || offset >= m.bounds[partition].Next {
+			continue
+		}
+		s.at[partition] = standing{offset, now}
+		if old, known := was.at[partition]; same && known && old.offset == offset {
+			s.at[partition] = old
+		}
+	}
+	s.stuck = s.stuck && s.at[s.partition].since.Equal(s.since)
+	l.still = s
+	return s, was.stuck && !s.stuck
+}
+
+// longest returns where the consumer has stood since before the time, and how many offsets it is behind there.
+func (s still) longest(m measure, before time.Time) (from map[int32]int64, records int64) {
+	from = make(map[int32]int64)
+	for partition, at := range s.at {
+		if at.since.Before(before) {
+			from[partition] = at.offset
+			records += m.bounds[partition].Next - at.offset
+		}
+	}
+	return from, records
+}
+
+// waits reads the log beside the consumer, and tells whether in one of the partitions there is a record that it has not taken. What
+// lies between it and the end may also be nothing that is ever delivered, such as the marks of transactions: then it is merely idle.
+func (l *lag) waits(ctx context.Context, m measure, from map[int32]int64) (partition int32, waits bool) {
 	r, ok := l.broker.(broker.Resumer)
 	if !ok {
-		return true
+		for partition := range from {
+			return partition, true
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.proof)
 	defer cancel()
@@ -179,29 +221,29 @@ func (l *lag) waits(ctx context.Context, m measure) bool {
 	for partition, b := range m.bounds {
 		start[partition] = b.Next
 	}
-	maps.Copy(start, m.from)
+	maps.Copy(start, from)
 	sub, err := r.SubscriberFrom("", func(context.Context, string) (map[int32]int64, error) { return start, nil })
 	if err != nil {
-		return false
+		return 0, false
 	}
 	defer sub.Close() //nolint:errcheck // it was only looked
 	messages, err := sub.Subscribe(ctx, l.topic)
 	if err != nil {
-		return false
+		return 0, false
 	}
 	for {
 		select {
 		case msg, open := <-messages:
 			if !open {
-				return false
+				return 0, false
 			}
 			o, _ := application.OriginFrom(msg.Context()) //nolint:contextcheck // only the origin is taken from it
-			if at, ours := m.from[o.Partition]; ours && o.Offset >= at {
-				return l.consumer.Place().Progressed.Equal(m.place.Progressed)
+			if at, ours := from[o.Partition]; ours && o.Offset >= at {
+				return o.Partition, l.consumer.Place().Next[o.Partition] <= o.Offset
 			}
 			msg.Ack()
 		case <-ctx.Done():
-			return false
+			return 0, false
 		}
 	}
 }

@@ -2,6 +2,7 @@ package netstreamflow
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -15,7 +16,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/broker/kafka"
 	"github.com/netstreamflow/netstreamflow/adapters/broker/sqlitelog"
+	"github.com/netstreamflow/netstreamflow/application"
 )
 
 // deaf is the embedded log, whose groups get nothing until it is opened to them, as if their subscription had died.
@@ -128,7 +131,12 @@ func awaitHealth(t *testing.T, address string, status int, text string) {
 
 func postEvent(t *testing.T, address string) {
 	t.Helper()
-	res, err := http.Post(address+"/api/events", "application/json", strings.NewReader(`{"userId":"u","eventType":"t"}`))
+	postEventOf(t, address, "u")
+}
+
+func postEventOf(t *testing.T, address, user string) {
+	t.Helper()
+	res, err := http.Post(address+"/api/events", "application/json", strings.NewReader(`{"userId":"`+user+`","eventType":"t"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,12 +168,104 @@ func TestStuckConsumerIsNoticed(t *testing.T) {
 	}
 	awaitHealth(t, address+"/health/live", http.StatusOK, "")
 	app.lag.mu.Lock()
-	app.lag.still.since = app.lag.still.since.Add(-hopelessAfter)
+	s := &app.lag.still
+	s.since = s.since.Add(-hopelessAfter)
+	s.at[s.partition] = standing{s.at[s.partition].offset, s.since}
 	app.lag.mu.Unlock()
 	awaitHealth(t, address+"/health/live", http.StatusServiceUnavailable, "consumer: is stuck")
 	close(hears)
 	awaitHealth(t, address+"/health/ready", http.StatusOK, "0 records behind, last progress ")
 	awaitHealth(t, address+"/health/live", http.StatusOK, "")
+}
+
+// half is a Kafka of whose partition 1 groups get nothing, as if what reads it had died.
+type half struct{ *kafka.Broker }
+
+// SubscriberFrom implements [broker.Resumer].
+func (h *half) SubscriberFrom(group string, start broker.Start) (message.Subscriber, error) {
+	s, err := h.Broker.SubscriberFrom(group, start)
+	if err != nil || group == "" {
+		return s, err
+	}
+	return &halfSubscriber{Subscriber: s}, nil
+}
+
+type halfSubscriber struct {
+	message.Subscriber
+
+	running sync.WaitGroup
+}
+
+// Assigned implements [broker.Assignee].
+func (s *halfSubscriber) Assigned() []int32 { return s.Subscriber.(broker.Assignee).Assigned() }
+
+// Subscribe implements [message.Subscriber].
+func (s *halfSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	messages, err := s.Subscriber.Subscribe(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan *message.Message)
+	s.running.Go(func() {
+		defer close(out)
+		for msg := range messages {
+			if o, _ := application.OriginFrom(msg.Context()); o.Partition == 1 {
+				continue
+			}
+			select {
+			case out <- msg:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return out, nil
+}
+
+// Close implements [message.Subscriber].
+func (s *halfSubscriber) Close() error {
+	err := s.Subscriber.Close()
+	s.running.Wait()
+	return err
+}
+
+// TestStuckPartitionIsNoticed has another partition go on all the time.
+func TestStuckPartitionIsNoticed(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	d := BuiltIn()
+	d.Brokers["kafka"] = func(ctx context.Context, u *url.URL, o broker.Options) (broker.Broker, error) {
+		b, err := kafka.Open(ctx, u, o)
+		if err != nil {
+			return nil, err
+		}
+		return &half{b.(*kafka.Broker)}, nil
+	}
+	cfg := DefaultConfig()
+	cfg.Broker, cfg.Partitions = "kafka://"+cluster.ListenAddrs()[0], 2
+	_, address := watched(t, cfg, d)
+	awaitHealth(t, address+"/health/ready", http.StatusOK, "has partitions 0-1, 0 records behind")
+	user := func(partition int) string {
+		for n := 0; ; n++ {
+			if user := fmt.Sprint("user-", n); broker.Partition([]byte(user), 2) == partition {
+				return user
+			}
+		}
+	}
+	postEventOf(t, address, user(1))
+	for end := time.Now().Add(30 * time.Second); ; {
+		postEventOf(t, address, user(0))
+		status, body := askHealth(t, address+"/health/ready")
+		if status == http.StatusServiceUnavailable && strings.Contains(body, "consumer: is stuck") {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
 }
 
 // TestIdleConsumerIsNotStuck has a log end with what no consumer ever gets: the records and the marks of transactions.
