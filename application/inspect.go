@@ -184,33 +184,6 @@ func (i *Inspect) group(ctx context.Context, name string, topic TopicInfo) (g Gr
 	return g, nil
 }
 
-// Lag tells by partition how many offsets of the main topic follow what the service has behind it: what the group has committed,
-// or, for a store that each instance fills by itself, what the store has taken.
-func (i *Inspect) Lag(ctx context.Context) (map[int32]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
-	defer cancel()
-	topic, err := i.log.Topic(ctx, i.names.Topic)
-	if err != nil {
-		return nil, err
-	}
-	places, err := i.behind(ctx)
-	if err != nil {
-		return nil, err
-	}
-	lag := make(map[int32]int64, len(topic.Partitions))
-	for _, p := range topic.Partitions {
-		lag[p.Partition] = p.Next - max(p.First, min(places[p.Partition], p.Next))
-	}
-	return lag, nil
-}
-
-func (i *Inspect) behind(ctx context.Context) (map[int32]int64, error) {
-	if i.names.Group == "" {
-		return i.store.Positions(ctx, i.names.Topic)
-	}
-	return i.log.Places(ctx, i.names.Topic, i.names.Group)
-}
-
 // Messages returns records of the main topic or, with deadLetters, of the dead letters' one, whatever topic q has.
 func (i *Inspect) Messages(ctx context.Context, deadLetters bool, q RecordQuery) (RecordPage, error) {
 	q.Topic = i.names.Topic
