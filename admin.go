@@ -57,12 +57,12 @@ func (l *adminListener) start(ctx context.Context) error {
 	l.addr, l.cancel = listener.Addr(), cancel
 	l.server = admin.NewServer(base, admin.Options{
 		Metrics: promhttp.HandlerFor(l.metrics.registry, promhttp.HandlerOpts{
-			ErrorLog:          standardLog(l.logger, "metrics cannot be told"),
+			ErrorLog:          slog.NewLogLogger(titled{l.logger.Handler(), "metrics cannot be told"}, slog.LevelWarn),
 			EnableOpenMetrics: true, MaxRequestsInFlight: scrapesAtOnce, Registry: l.metrics.registry,
 		}),
 		Health: l.health, LocalNames: !l.cfg.InsecureAdmin,
 	})
-	l.server.ErrorLog = standardLog(l.logger, serverTrouble)
+	l.server.ErrorLog = slog.NewLogLogger(titled{l.logger.Handler(), serverTrouble}, slog.LevelWarn)
 	go func() { l.served <- l.server.Serve(listener) }()
 	l.logger.InfoContext(ctx, "admin listening", "addr", l.addr.String())
 	return nil

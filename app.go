@@ -99,7 +99,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}
 	server := rest.NewServer(a.handler, rest.Options{Logger: a.logger, Load: a.load})
-	server.TLSConfig, server.ErrorLog = a.tls, standardLog(a.logger, serverTrouble)
+	server.TLSConfig, server.ErrorLog = a.tls, slog.NewLogLogger(titled{a.logger.Handler(), serverTrouble}, slog.LevelWarn)
 	served := make(chan error, 2)
 	running.Go(func() { served <- server.Serve(a.load.Listener(plain)) })
 	if secure != nil {

@@ -3,7 +3,6 @@ package netstreamflow
 import (
 	"context"
 	"io"
-	"log"
 	"log/slog"
 	"maps"
 	"os"
@@ -30,19 +29,19 @@ func newLogger(h slog.Handler) *slog.Logger {
 	return slog.New(&throttle{Handler: located{h}, seen: &seen{}})
 }
 
-// standardLog is for packages that know none but the standard library's. What they tell is an attribute of the message: it names
-// addresses of clients and the like, and messages are what a [throttle] tells apart.
-func standardLog(logger *slog.Logger, message string) *log.Logger {
-	return log.New(lines(func(line string) { logger.Warn(message, "error", line) }), "", 0)
+// titled gives every line one message, and makes what was the message its error. It is for packages that know none but the standard
+// library's logger: what they tell names addresses of clients and the like, and messages are what a [throttle] tells apart.
+type titled struct {
+	slog.Handler
+
+	title string
 }
 
-// lines takes what is written, a line at a time.
-type lines func(line string)
-
-// Write implements [io.Writer].
-func (l lines) Write(p []byte) (int, error) {
-	l(strings.TrimSpace(string(p)))
-	return len(p), nil
+// Handle implements [slog.Handler].
+func (t titled) Handle(ctx context.Context, r slog.Record) error {
+	line := slog.NewRecord(r.Time, r.Level, t.title, r.PC)
+	line.AddAttrs(slog.String("error", strings.TrimSpace(r.Message)))
+	return t.Handler.Handle(ctx, line)
 }
 
 // located adds to each line the trace and the span that it was logged in.

@@ -42,7 +42,7 @@ func TestStrangersFillNoLog(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.LogOutput = &out
 	logger := provideLogger(cfg)
-	server := standardLog(logger, serverTrouble)
+	server := slog.NewLogLogger(titled{logger.Handler(), serverTrouble}, slog.LevelWarn)
 	for i := range 3 * throttleMessages {
 		server.Printf("TLS handshake error from 192.0.2.1:%d: EOF", i)
 	}
