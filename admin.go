@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/netstreamflow/netstreamflow/adapters/auth"
 	"github.com/netstreamflow/netstreamflow/ports/admin"
 )
 
@@ -55,13 +56,17 @@ func (l *adminListener) start(ctx context.Context) error {
 	}
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.addr, l.cancel = listener.Addr(), cancel
-	l.server = admin.NewServer(base, admin.Options{
+	o := admin.Options{
 		Metrics: promhttp.HandlerFor(l.metrics.registry, promhttp.HandlerOpts{
 			ErrorLog:          slog.NewLogLogger(titled{l.logger.Handler(), "metrics cannot be told"}, slog.LevelWarn),
 			EnableOpenMetrics: true, MaxRequestsInFlight: scrapesAtOnce, Registry: l.metrics.registry,
 		}),
-		Health: l.health, LocalNames: !l.cfg.InsecureAdmin,
-	})
+		Health: l.health,
+	}
+	if !l.cfg.InsecureAdmin {
+		o.IsLocal = auth.IsLoopback
+	}
+	l.server = admin.NewServer(base, o)
 	l.server.ErrorLog = slog.NewLogLogger(titled{l.logger.Handler(), serverTrouble}, slog.LevelWarn)
 	go func() { l.served <- l.server.Serve(listener) }()
 	l.logger.InfoContext(ctx, "admin listening", "addr", l.addr.String())

@@ -37,7 +37,7 @@ var layers = map[string]layer{
 		ours: []string{"domain", "application"},
 		libraries: []string{
 			"github.com/gorilla/mux", "github.com/swaggest/swgui", "github.com/goccy/go-yaml",
-			"github.com/rs/cors", "golang.org/x/time/rate", "github.com/hashicorp/golang-lru/v2",
+			"github.com/rs/cors", "github.com/hashicorp/golang-lru/v2",
 		},
 	},
 	"ports/admin": {},

@@ -12,7 +12,6 @@ import (
 
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
-	"github.com/netstreamflow/netstreamflow/ports/admin"
 	"github.com/netstreamflow/netstreamflow/ports/rest"
 )
 
@@ -184,8 +183,7 @@ func (c Config) Validate() error {
 
 // checkAdmin refuses an admin listener that others may reach, unless that is what the operator wants.
 func (c *Config) checkAdmin() error {
-	host, _, _ := net.SplitHostPort(c.AdminListen) // it has been checked, and may be empty
-	if c.AdminListen == "" || c.InsecureAdmin || admin.IsLoopback(host) {
+	if c.AdminListen == "" || c.InsecureAdmin || isLoopback(c.AdminListen) {
 		return nil
 	}
 	return c.setting("admin-listen").fault("must be on the loopback interface, such as 127.0.0.1:5001: whoever reaches it reads metrics " +

@@ -38,8 +38,8 @@ type health struct {
 	limitsClosed  bool
 	consumer      *consumer.Consumer
 	lag           *lag
-	// keys are those of tokens that come from the network, nil where they do not.
-	keys     *auth.RemoteKeys
+	// tokens have keys, nil where no tokens are taken.
+	tokens   *auth.Tokens
 	draining atomic.Bool
 }
 
@@ -58,8 +58,8 @@ func newHealth(b broker.Broker, l *broker.Log, spool *broker.Spool, s applicatio
 	if p, ok := b.(broker.Pinger); ok {
 		h.broker.ping = p.Ping
 	}
-	if a != nil && a.Tokens != nil {
-		h.keys = a.Tokens.Remote()
+	if a != nil {
+		h.tokens = a.Tokens
 	}
 	if limiter != nil {
 		h.limits = &check{name: "limiter", ping: limiter.Ping, logger: logger}
@@ -78,8 +78,8 @@ func (h *health) ready(ctx context.Context) []rest.Part {
 	if h.spool != nil {
 		parts = append(parts, spoolPart(h.spool.Status(ctx)))
 	}
-	if h.keys != nil {
-		parts = append(parts, keysPart(h.keys.Status()))
+	if h.tokens != nil {
+		parts = append(parts, keysPart(h.tokens.Status()))
 	}
 	if h.limiter != nil {
 		parts = append(parts, h.limiting(ctx))
@@ -234,12 +234,14 @@ func spoolPart(s broker.SpoolStatus) rest.Part {
 	return p
 }
 
-// keysPart says whether tokens can be verified: with keys, also with old ones while the issuer is away.
+// keysPart says whether tokens can be verified: with keys, also with old ones while there are no newer ones.
 func keysPart(s auth.KeyStatus) rest.Part {
 	p := rest.Part{Name: "auth keys", Up: s.Keys > 0}
 	switch {
 	case !p.Up:
 		p.Detail = "have not been fetched"
+	case s.Err != nil && s.Fetched.IsZero():
+		p.Detail = "are those from before: newer ones cannot be read or used; the log says why"
 	case s.Err != nil:
 		p.Detail = "are those of " + s.Fetched.UTC().Format(time.RFC3339) + ": since then they could not be fetched"
 	}

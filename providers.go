@@ -56,6 +56,9 @@ func provideSecrets(ctx context.Context, cfg valid, d Drivers, logger *slog.Logg
 	return k, k.Close, nil
 }
 
+// secretChecks are for the secrets of which it can be told that they cannot be used.
+var secretChecks = map[string]func(string) error{"jwt-secret": checkSecretBytes}
+
 // secrets returns where the secrets are that were given.
 func (c Config) secrets(d Drivers) ([]secret.Named, error) {
 	var all []secret.Named
@@ -67,7 +70,7 @@ func (c Config) secrets(d Drivers) ([]secret.Named, error) {
 		if err != nil {
 			return nil, s.fault(err.Error())
 		}
-		all = append(all, secret.Named{Setting: s.name, Scheme: scheme, Source: source})
+		all = append(all, secret.Named{Setting: s.name, Scheme: scheme, Source: source, Check: secretChecks[s.name]})
 	}
 	return all, nil
 }
@@ -197,7 +200,7 @@ func provideHandler(
 	return rest.NewHandler(rest.Options{
 		Publish: p, Find: f, Letters: l, Inspect: i, Live: h.live, Ready: h.ready, MaxBody: cfg.MaxBody, Version: Version(),
 		Logger: logger, Observer: t,
-		Authenticate: authenticate(a), OwnUser: cfg.AuthOwnUser, Origins: cfg.corsOrigins(), HSTS: cfg.TLSCert != "",
+		Authenticate: authenticate(a), Known: known(a), Means: cfg.means(), OwnUser: cfg.AuthOwnUser, Origins: cfg.corsOrigins(), HSTS: cfg.TLSCert != "",
 		Load: load, Limits: limits, TrustedProxies: cfg.TrustedProxies,
 	})
 }

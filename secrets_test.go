@@ -1,8 +1,10 @@
 package netstreamflow_test
 
 import (
+	"io"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,5 +57,29 @@ func TestTokenSecretIsResolved(t *testing.T) {
 	}
 	if got := status(first, "c"); got != http.StatusUnauthorized {
 		t.Errorf("a token of the secret from before: %d", got)
+	}
+	if err := os.WriteFile(path, []byte("too-short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ready := func() string {
+		t.Helper()
+		res, err := http.Get(url + "/health/ready")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("ready: %d %v %s", res.StatusCode, err, body)
+		}
+		return string(body)
+	}
+	for end := time.Now().Add(patience); !strings.Contains(ready(), `"auth keys":{"status":"up","detail":"are those from before`); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("health does not tell: %s", ready())
+		}
+	}
+	if got := status(second, "d"); got != http.StatusOK {
+		t.Errorf("a token of the last good secret: %d", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/netstreamflow/netstreamflow/adapters/auth"
 	"github.com/netstreamflow/netstreamflow/adapters/secret"
+	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 	"github.com/netstreamflow/netstreamflow/ports/rest"
 )
@@ -107,6 +108,18 @@ func (c *Config) corsOrigins() []string {
 
 // takes says whether callers may show who they are in this way.
 func (c *Config) takes(way string) bool { return c.Auth == way || c.Auth == authBoth }
+
+// means are the ways in which callers may show who they are.
+func (c *Config) means() []string {
+	var all []string
+	if c.takes(authJWT) {
+		all = append(all, application.ByToken)
+	}
+	if c.takes(authAPIKey) {
+		all = append(all, application.ByKey)
+	}
+	return all
+}
 
 // hasTLS says whether there is a listener for TLS.
 func (c *Config) hasTLS() bool { return c.TLSCert != "" || c.TLSSelfSigned }
@@ -225,7 +238,7 @@ func provideAuthenticator(cfg valid, k *secret.Keeper, logger *slog.Logger) (*au
 		}
 		a.Tokens, err = auth.NewTokens(auth.TokenOptions{
 			Issuer: cfg.JWTIssuer, Audience: cfg.JWTAudience, Secret: secret, KeyFile: cfg.JWTKeyFile, JWKSURL: cfg.JWTJWKSURL,
-			Leeway: cfg.JWTLeeway, Logger: logger,
+			SecretFault: func() error { return k.Fault("jwt-secret") }, Leeway: cfg.JWTLeeway, Logger: logger,
 		})
 		if err != nil {
 			return nil, nil, cfg.setting("jwt-key-file").fault("must name a readable file of public keys: " + oneLine(err))
@@ -251,7 +264,7 @@ func provideTLS(cfg valid, logger *slog.Logger) (*tls.Config, error) {
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// authenticate is who a request's caller is, for the API; nil where nobody needs to show it.
+// authenticate finds out who a request's caller is, for the API; nil where nobody needs to show it.
 func authenticate(a *auth.Authenticator) func(*http.Request) (rest.Principal, error) {
 	if a == nil {
 		return nil
@@ -259,6 +272,17 @@ func authenticate(a *auth.Authenticator) func(*http.Request) (rest.Principal, er
 	return func(r *http.Request) (rest.Principal, error) {
 		caller, err := a.Caller(r)
 		return rest.PrincipalOf(caller), err
+	}
+}
+
+// known is who a request's caller is where that is known at once.
+func known(a *auth.Authenticator) func(*http.Request) (rest.Principal, bool) {
+	if a == nil {
+		return nil
+	}
+	return func(r *http.Request) (rest.Principal, bool) {
+		caller, ok := a.Known(r)
+		return rest.PrincipalOf(caller), ok
 	}
 }
 

@@ -40,6 +40,8 @@ func TestSecuritySettingsThatDoNotFit(t *testing.T) {
 		"--listen 0.0.0.0:0 --insecure-no-auth":               "",
 		"--listen 0.0.0.0:0 " + jwtKeys:                       "",
 		"--listen localhost:0":                                "",
+		"--listen LOCALHOST:0":                                "",
+		"--admin-listen LocalHost:0":                          "",
 		"--listen [::1]:0":                                    "",
 		"--listen 127.1.2.3:0":                                "",
 		"--tls-self-signed --listen-tls :0":                   "--listen-tls",

@@ -70,7 +70,7 @@ type apiKey struct {
 }
 
 func (e KeyEntry) read() (apiKey, error) {
-	k := apiKey{caller: application.Caller{ID: e.Name, User: e.User, Scopes: e.Scopes}}
+	k := apiKey{caller: application.Caller{Means: application.ByKey, ID: e.Name, User: e.User, Scopes: e.Scopes}}
 	if e.User == "" {
 		k.caller.User = e.Name
 	}

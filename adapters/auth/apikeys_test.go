@@ -30,7 +30,7 @@ func TestAPIKey(t *testing.T) {
 	keys, err := OpenAPIKeys(write(t, "keys.yaml", []byte("# the keys\n"+entryOfOne+entryOfTwo)), new(logs).logger())
 	require.NoError(t, err)
 	for key, want := range map[string]application.Caller{
-		one: {ID: "one", User: "one", Scopes: []string{"events:write"}}, two: {ID: "two", User: "user-2", Scopes: []string{"events:write"}},
+		one: {Means: "key", ID: "one", User: "one", Scopes: []string{"events:write"}}, two: {Means: "key", ID: "two", User: "user-2", Scopes: []string{"events:write"}},
 	} {
 		got, err := keys.Caller(key)
 		require.NoError(t, err)
@@ -132,6 +132,8 @@ func TestCredentials(t *testing.T) {
 		"a token alone":          {both, http.Header{"Authorization": {token}}, "", domain.ErrBadCredentials},
 		"empty":                  {both, http.Header{"Authorization": {""}}, "", domain.ErrBadCredentials},
 		"a token without tokens": {onlyKeys, http.Header{"Authorization": {"Bearer " + token}}, "", domain.ErrBadCredentials},
+		"an empty key":           {both, http.Header{"X-Api-Key": {""}}, "", domain.ErrBadCredentials},
+		"an empty key as bearer": {onlyKeys, http.Header{"Authorization": {"Bearer "}}, "", domain.ErrBadCredentials},
 		"a key without keys":     {onlyTokens, http.Header{"Authorization": {"Bearer " + key}}, "", domain.ErrBadCredentials},
 		"a header without keys":  {onlyTokens, http.Header{"X-Api-Key": {key}}, "", domain.ErrBadCredentials},
 	} {
@@ -142,6 +144,9 @@ func TestCredentials(t *testing.T) {
 			caller, err := c.a.Caller(r)
 			require.ErrorIs(t, err, c.err)
 			assert.Equal(t, c.caller, caller.ID)
+			known, ok := c.a.Known(r)
+			assert.Equal(t, err == nil, ok, "it has been verified just now")
+			assert.Equal(t, caller, known)
 		})
 	}
 }

@@ -15,28 +15,55 @@ type Authenticator struct {
 	Keys   *APIKeys
 }
 
+// Known returns who makes the request where that is known at once: by a token that has been verified shortly before, or a key.
+func (a *Authenticator) Known(r *http.Request) (application.Caller, bool) {
+	token, key, err := a.credentials(r)
+	switch {
+	case err != nil:
+		return application.Caller{}, false
+	case key != "":
+		caller, err := a.callerOfKey(key)
+		return caller, err == nil
+	}
+	return a.Tokens.Known(token)
+}
+
 // Caller returns who makes the request. The error is a [domain.ErrUnauthenticated] where the request does not say, a
 // [domain.ErrBadCredentials] where it does not prove it, or a [domain.ErrUnavailable] where that cannot be found out now.
 // None shows what was sent.
 func (a *Authenticator) Caller(r *http.Request) (application.Caller, error) {
+	token, key, err := a.credentials(r)
+	switch {
+	case err != nil:
+		return application.Caller{}, err
+	case key != "":
+		return a.callerOfKey(key)
+	}
+	return a.Tokens.Caller(r.Context(), token)
+}
+
+// credentials returns what the request shows, a token or a key.
+func (a *Authenticator) credentials(r *http.Request) (token, key string, err error) {
 	bearer, keys := r.Header["Authorization"], r.Header["X-Api-Key"]
 	switch {
 	case len(bearer)+len(keys) == 0:
-		return application.Caller{}, domain.ErrUnauthenticated
+		return "", "", domain.ErrUnauthenticated
 	case len(bearer)+len(keys) > 1:
-		return application.Caller{}, refused("there is more than one token or key")
+		return "", "", refused("there is more than one token or key")
+	case len(keys) == 1 && keys[0] == "":
+		return "", "", refused("the API key is empty")
 	case len(keys) == 1:
-		return a.callerOfKey(keys[0])
+		return "", keys[0], nil
 	}
-	scheme, credentials, _ := strings.Cut(bearer[0], " ")
-	credentials = strings.TrimLeft(credentials, " ")
+	scheme, sent, _ := strings.Cut(bearer[0], " ")
+	sent = strings.TrimLeft(sent, " ")
 	switch {
-	case !strings.EqualFold(scheme, "Bearer") || credentials == "":
-		return application.Caller{}, refused("the Authorization is not Bearer")
-	case strings.HasPrefix(credentials, keyPrefix) || a.Tokens == nil:
-		return a.callerOfKey(credentials)
+	case !strings.EqualFold(scheme, "Bearer") || sent == "":
+		return "", "", refused("the Authorization is not Bearer")
+	case strings.HasPrefix(sent, keyPrefix) || a.Tokens == nil:
+		return "", sent, nil
 	}
-	return a.Tokens.Caller(r.Context(), credentials)
+	return sent, "", nil
 }
 
 func (a *Authenticator) callerOfKey(key string) (application.Caller, error) {

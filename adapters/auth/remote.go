@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -28,14 +29,16 @@ const (
 	askEvery = 10 * time.Second
 	// waitForKeys is how long a request waits for keys that are being fetched.
 	waitForKeys = 3 * time.Second
+	// maxWaiting bounds how many do: anybody can make up an id that is waited for.
+	maxWaiting = 64
 
 	fetchTimeout    = 10 * time.Second
 	maxFetchedBytes = 1 << 20
 	maxHeaderBytes  = 64 << 10
 )
 
-// RemoteKeys are an issuer's keys, fetched in the background. It is safe for concurrent use.
-type RemoteKeys struct {
+// remoteKeys are an issuer's keys, fetched in the background. It is safe for concurrent use.
+type remoteKeys struct {
 	issuer, jwks string
 	client       *http.Client
 	logger       *slog.Logger
@@ -45,6 +48,8 @@ type RemoteKeys struct {
 	ask    chan struct{}
 	cancel context.CancelFunc
 	ended  chan struct{}
+
+	waiting atomic.Int64
 
 	mu       sync.Mutex
 	keys     keySet
@@ -57,20 +62,20 @@ type RemoteKeys struct {
 }
 
 // newRemoteKeys starts to fetch the keys of the JWK set, or those that the issuer names where jwks is "".
-func newRemoteKeys(issuer, jwks string, logger *slog.Logger) *RemoteKeys {
+func newRemoteKeys(issuer, jwks string, logger *slog.Logger) *remoteKeys {
 	r := unstartedKeys(issuer, jwks, logger)
 	r.start()
 	return r
 }
 
-func unstartedKeys(issuer, jwks string, logger *slog.Logger) *RemoteKeys {
+func unstartedKeys(issuer, jwks string, logger *slog.Logger) *remoteKeys {
 	// Nothing is kept open from one fetch to the next, and nothing leads elsewhere.
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: fetchTimeout}).DialContext,
 		TLSHandshakeTimeout: fetchTimeout, ResponseHeaderTimeout: fetchTimeout, DisableKeepAlives: true,
 		MaxResponseHeaderBytes: maxHeaderBytes, ForceAttemptHTTP2: true,
 	}
-	return &RemoteKeys{
+	return &remoteKeys{
 		issuer: issuer, jwks: jwks, logger: logger, askEvery: askEvery, retryFirst: retryFirst,
 		client: &http.Client{
 			Transport: transport, Timeout: fetchTimeout,
@@ -81,19 +86,19 @@ func unstartedKeys(issuer, jwks string, logger *slog.Logger) *RemoteKeys {
 	}
 }
 
-func (r *RemoteKeys) start() {
+func (r *remoteKeys) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	go r.run(ctx)
 }
 
-func (r *RemoteKeys) close() {
+func (r *remoteKeys) close() {
 	r.cancel()
 	<-r.ended
 }
 
 // run fetches the keys when their time has come, or when asked to, until ctx ends.
-func (r *RemoteKeys) run(ctx context.Context) {
+func (r *remoteKeys) run(ctx context.Context) {
 	defer close(r.ended)
 	retry := r.retryFirst
 	for {
@@ -122,7 +127,7 @@ func (r *RemoteKeys) run(ctx context.Context) {
 }
 
 // fetch gets the keys.
-func (r *RemoteKeys) fetch(ctx context.Context) error {
+func (r *remoteKeys) fetch(ctx context.Context) error {
 	where := r.jwks
 	if where == "" {
 		var err error
@@ -148,7 +153,7 @@ func (r *RemoteKeys) fetch(ctx context.Context) error {
 }
 
 // settle ends a fetch.
-func (r *RemoteKeys) settle(err error) {
+func (r *remoteKeys) settle(err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		r.logger.Warn("the keys of tokens cannot be fetched", "error", err)
 	}
@@ -160,7 +165,7 @@ func (r *RemoteKeys) settle(err error) {
 }
 
 // discover asks the issuer where its keys are (OpenID Connect Discovery 1.0, section 4).
-func (r *RemoteKeys) discover(ctx context.Context) (string, error) {
+func (r *remoteKeys) discover(ctx context.Context) (string, error) {
 	where := strings.TrimSuffix(r.issuer, "/") + "/.well-known/openid-configuration"
 	content, err := r.get(ctx, where)
 	if err != nil {
@@ -176,13 +181,42 @@ func (r *RemoteKeys) discover(ctx context.Context) (string, error) {
 	if found.Issuer != r.issuer {
 		return "", fmt.Errorf("%s names the issuer %.256q, not %q", where, found.Issuer, r.issuer)
 	}
-	if err := CheckURL(found.JWKS); err != nil {
+	if err := checkNamed(r.issuer, found.JWKS); err != nil {
 		return "", fmt.Errorf("%s has a jwks_uri that %w", where, err)
 	}
 	return found.JWKS, nil
 }
 
-func (r *RemoteKeys) get(ctx context.Context, where string) ([]byte, error) {
+// checkNamed says what is wrong with the URL of keys that an issuer names: it must be as well protected as the issuer, and one on
+// another machine has no say in what is asked on this one.
+func checkNamed(issuer, jwks string) error {
+	if err := CheckURL(jwks); err != nil {
+		return err
+	}
+	from, err := url.Parse(issuer)
+	if err != nil {
+		return err
+	}
+	to, err := url.Parse(jwks)
+	if err != nil {
+		return err
+	}
+	switch {
+	case from.Scheme == "https" && to.Scheme != "https":
+		return errors.New("must be https, as the issuer is")
+	case isHere(to) && !isHere(from):
+		return errors.New("must not be on this machine, as the issuer is not")
+	}
+	return nil
+}
+
+// isHere says whether a request to the URL stays on this machine: one to the address that is none ends here, too.
+func isHere(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return IsLoopback(u.Hostname()) || ip != nil && ip.IsUnspecified()
+}
+
+func (r *remoteKeys) get(ctx context.Context, where string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, where, http.NoBody)
 	if err != nil {
 		return nil, err
@@ -203,26 +237,40 @@ func (r *RemoteKeys) get(ctx context.Context, where string) ([]byte, error) {
 	return content, err
 }
 
-func (r *RemoteKeys) keysFor(ctx context.Context, id string) (keySet, error) {
+func (r *remoteKeys) keysFor(ctx context.Context, id string) (keySet, error) {
 	keys, outcome := r.current(id)
 	if outcome != nil {
-		timer := time.NewTimer(waitForKeys)
-		defer timer.Stop()
-		select {
-		case <-outcome:
-		case <-ctx.Done():
-		case <-timer.C:
+		if !r.wait(ctx, outcome) {
+			return nil, errNotFetched // whether the token is good may be known a moment later
 		}
 		keys, _ = r.current("")
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("the keys of tokens have not been fetched: %w", domain.ErrUnavailable)
+		return nil, errNotFetched
 	}
 	return keys, nil
 }
 
+var errNotFetched = fmt.Errorf("the keys of tokens have not been fetched: %w", domain.ErrUnavailable)
+
+// wait waits for the end of a fetch, unless enough others do.
+func (r *remoteKeys) wait(ctx context.Context, outcome <-chan struct{}) bool {
+	defer r.waiting.Add(-1)
+	if r.waiting.Add(1) > maxWaiting {
+		return false
+	}
+	timer := time.NewTimer(waitForKeys)
+	defer timer.Stop()
+	select {
+	case <-outcome:
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return true
+}
+
 // current returns the keys, and, where none has the id, the end of a fetch that may bring it.
-func (r *RemoteKeys) current(id string) (keySet, <-chan struct{}) {
+func (r *remoteKeys) current(id string) (keySet, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.keys.has(id) {
@@ -242,17 +290,7 @@ func (r *RemoteKeys) current(id string) (keySet, <-chan struct{}) {
 	return r.keys, r.outcome
 }
 
-// KeyStatus is the state of keys that come from the network.
-type KeyStatus struct {
-	// Keys is how many there are, Fetched when they came.
-	Keys    int
-	Fetched time.Time
-	// Err is why the last fetch failed, nil when it did not.
-	Err error
-}
-
-// Status returns the state.
-func (r *RemoteKeys) Status() KeyStatus {
+func (r *remoteKeys) status() KeyStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return KeyStatus{Keys: len(r.keys), Fetched: r.fetched, Err: r.fault}
@@ -272,8 +310,8 @@ func CheckURL(s string) error {
 	return nil
 }
 
-// IsLoopback says whether the host of an address is this machine alone.
+// IsLoopback says whether a host, given by name or address, is this machine as only its own programs reach it.
 func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

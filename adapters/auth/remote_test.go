@@ -71,7 +71,7 @@ func (p *provider) answer(f func(http.ResponseWriter)) {
 }
 
 // quick has unknown ids fetch at once.
-func quick(t *testing.T, issuer, jwks string, log *logs) *RemoteKeys {
+func quick(t *testing.T, issuer, jwks string, log *logs) *remoteKeys {
 	t.Helper()
 	r := unstartedKeys(issuer, jwks, log.logger())
 	r.askEvery, r.retryFirst = 0, 5*time.Millisecond
@@ -88,7 +88,7 @@ func TestDiscovery(t *testing.T) {
 	caller, err := tokens.Caller(t.Context(), sign(t, "EdDSA", edKey(), good(set("iss", p.URL)), map[string]any{"kid": "k"}))
 	require.NoError(t, err)
 	assert.Equal(t, "user-1", caller.ID)
-	status := tokens.Remote().Status()
+	status := tokens.Status()
 	assert.Equal(t, 1, status.Keys)
 	require.NoError(t, status.Err)
 	assert.WithinDuration(t, time.Now(), status.Fetched, time.Minute)
@@ -151,6 +151,41 @@ func TestManyAskAtOnce(t *testing.T) {
 	assert.LessOrEqual(t, p.asked.Load()-before, int64(2), "one for those that came before its end, one for any later")
 }
 
+// TestFewWait has far more tokens with ids that nobody has come than may wait while the issuer is slow: the others are told at once
+// that it is not known yet, also while there are keys, and who has waited that there is no such key.
+func TestFewWait(t *testing.T) {
+	p := newProvider(t, map[string]crypto.PublicKey{"k": edKey().Public()})
+	r := quick(t, "", p.URL+"/keys", new(logs))
+	_, err := r.keysFor(t.Context(), "k")
+	require.NoError(t, err)
+	hold := make(chan struct{})
+	content := jwksOf(t, map[string]crypto.PublicKey{"k": edKey().Public()})
+	p.answer(func(w http.ResponseWriter) {
+		<-hold
+		_, _ = w.Write(content)
+	})
+	var running sync.WaitGroup
+	var refused, told atomic.Int64
+	for range 300 {
+		running.Go(func() {
+			if keys, err := r.keysFor(t.Context(), "unknown"); err != nil {
+				assert.ErrorIs(t, err, domain.ErrUnavailable)
+				refused.Add(1)
+			} else {
+				assert.False(t, keys.has("unknown"))
+				told.Add(1)
+			}
+		})
+	}
+	eventually(t, "most are refused", func() bool { return refused.Load() == 300-maxWaiting })
+	_, err = r.keysFor(t.Context(), "k")
+	require.NoError(t, err, "who needs no other keys does not wait")
+	close(hold)
+	running.Wait()
+	assert.Equal(t, int64(maxWaiting), told.Load())
+	assert.Zero(t, r.waiting.Load())
+}
+
 // TestIssuerIsAway keeps the keys, says so, and goes on by itself.
 func TestIssuerIsAway(t *testing.T) {
 	log := new(logs)
@@ -175,14 +210,14 @@ func TestIssuerIsAway(t *testing.T) {
 			keys, err := r.keysFor(t.Context(), "unknown") // has them be fetched
 			require.NoError(t, err)
 			assert.True(t, keys.has("k"))
-			status := r.Status()
+			status := r.status()
 			require.Error(t, status.Err)
 			assert.Equal(t, 1, status.Keys)
 		})
 	}
 	assert.Contains(t, log.String(), "cannot be fetched")
 	p.serve(jwksOf(t, map[string]crypto.PublicKey{"k2": edKey().Public()}))
-	eventually(t, "new keys", func() bool { s := r.Status(); return s.Err == nil })
+	eventually(t, "new keys", func() bool { s := r.status(); return s.Err == nil })
 	keys, err := r.keysFor(t.Context(), "k2")
 	require.NoError(t, err)
 	assert.True(t, keys.has("k2"))
@@ -209,9 +244,9 @@ func TestStartWithoutIssuer(t *testing.T) {
 	eventually(t, "an answer that there are no keys", func() bool {
 		_, err := tokens.Caller(t.Context(), token)
 		require.ErrorIs(t, err, domain.ErrUnavailable)
-		return tokens.remote.Status().Err != nil
+		return tokens.Status().Err != nil
 	})
-	assert.Zero(t, tokens.remote.Status().Keys)
+	assert.Zero(t, tokens.Status().Keys)
 	away.Store(false)
 	eventually(t, "the token is taken", func() bool {
 		_, err := tokens.Caller(t.Context(), token)
@@ -244,10 +279,37 @@ func TestDiscoveryThatIsRefused(t *testing.T) {
 			p := newProvider(t, map[string]crypto.PublicKey{"k": edKey().Public()})
 			p.named, p.at = c.named, c.at
 			r := quick(t, p.URL, "", new(logs))
-			eventually(t, "a failure", func() bool { return r.Status().Err != nil })
-			assert.ErrorContains(t, r.Status().Err, c.want)
+			eventually(t, "a failure", func() bool { return r.status().Err != nil })
+			assert.ErrorContains(t, r.status().Err, c.want)
 			assert.Zero(t, p.asked.Load())
 		})
+	}
+}
+
+// TestKeysThatAnIssuerNames holds an issuer to keys as well protected as it is itself, and off this machine unless it is there.
+func TestKeysThatAnIssuerNames(t *testing.T) {
+	const there, here, bare = "https://issuer.example", "https://LOCALHOST:8443", "http://127.0.0.1:80"
+	for _, c := range []struct {
+		issuer, jwks string
+		ok           bool
+	}{
+		{there, "https://keys.example/keys", true}, {there, "https://192.0.2.1/keys", true},
+		{there, "http://127.0.0.1:80/keys", false}, {"HTTPS://issuer.example", "http://127.0.0.1:80/keys", false},
+		{there, "https://127.0.0.1/keys", false}, {there, "https://Localhost:1/keys", false}, {there, "https://[::1]/keys", false},
+		{there, "https://0.0.0.0/keys", false}, {there, "https://[::]/keys", false}, {there, "https://[::ffff:127.0.0.1]/keys", false},
+		{here, "https://127.0.0.1/keys", true}, {here, "http://127.0.0.1/keys", false}, {here, "https://keys.example/keys", true},
+		{bare, "http://localhost/keys", true}, {bare, "https://127.0.0.1/keys", true}, {bare, "http://keys.example/keys", false},
+	} {
+		assert.Equal(t, c.ok, checkNamed(c.issuer, c.jwks) == nil, "%s names %s", c.issuer, c.jwks)
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "LocalHost": true, "127.0.0.1": true, "127.1.2.3": true, "::1": true, "::ffff:127.0.0.1": true,
+		"": false, "0.0.0.0": false, "::": false, "192.0.2.1": false, "localhost.example": false, "127.0.0.1.example": false,
+	} {
+		assert.Equal(t, want, IsLoopback(host), host)
 	}
 }
 

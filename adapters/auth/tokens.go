@@ -37,6 +37,8 @@ type TokenOptions struct {
 	// Secret tells the one for HS256, with at least [MinSecretBytes]; nil where there is none. It may change: it is asked for each
 	// token, from any goroutine.
 	Secret func() string
+	// SecretFault tells why there is no newer secret, nil where there is none to be had.
+	SecretFault func() error
 	// KeyFile holds public keys, as a JWK set or in PEM.
 	KeyFile string
 	// JWKSURL is where the issuer has its keys.
@@ -51,7 +53,7 @@ type Tokens struct {
 	parser *jwt.Parser
 	leeway time.Duration
 	keys   keySource
-	remote *RemoteKeys
+	remote *remoteKeys
 	known  *lru.Cache[[sha256.Size]byte, verified]
 }
 
@@ -60,25 +62,48 @@ type keySource interface {
 	// keysFor returns the current keys, after it has looked for newer ones where none has the id and that is possible. The
 	// error is a [domain.ErrUnavailable].
 	keysFor(ctx context.Context, id string) (keySet, error)
+	status() KeyStatus
+}
+
+// KeyStatus is the state of the keys of tokens.
+type KeyStatus struct {
+	// Keys is how many there are; Fetched is when they came from the network, zero where they are from elsewhere.
+	Keys    int
+	Fetched time.Time
+	// Err is why there are no newer ones, nil where these are the newest.
+	Err error
 }
 
 // secretKey is the one of a secret.
-type secretKey func() string
+type secretKey struct {
+	secret func() string
+	fault  func() error
+}
 
 var errShortSecret = fmt.Errorf("%w: the secret of tokens has fewer than %d bytes", domain.ErrUnavailable, MinSecretBytes)
 
 func (k secretKey) keysFor(context.Context, string) (keySet, error) {
-	secret := k()
+	secret := k.secret()
 	if len(secret) < MinSecretBytes {
 		return nil, errShortSecret
 	}
 	return keySet{{algorithms: algorithmOfSecrets, key: []byte(secret)}}, nil
 }
 
+func (k secretKey) status() KeyStatus {
+	keys, err := k.keysFor(context.Background(), "")
+	if err == nil && k.fault != nil {
+		err = k.fault()
+	}
+	return KeyStatus{Keys: len(keys), Err: err}
+}
+
 // fileKeys are those of a file.
 type fileKeys struct{ *watched[keySet] }
 
 func (k fileKeys) keysFor(context.Context, string) (keySet, error) { return k.get(), nil }
+
+func (k fileKeys) status() KeyStatus { return KeyStatus{Keys: len(k.get()), Err: k.err()} }
 
 // verified is who a token has been found to be of, and until when that holds.
 type verified struct {
@@ -94,7 +119,7 @@ func NewTokens(o TokenOptions) (*Tokens, error) {
 	switch {
 	case o.Secret != nil:
 		algorithms = algorithmOfSecrets
-		t.keys = secretKey(o.Secret)
+		t.keys = secretKey{o.Secret, o.SecretFault}
 	case o.KeyFile != "":
 		w, err := watch("the keys of tokens", []string{o.KeyFile}, o.Logger, func(c [][]byte) (keySet, error) { return readKeys(c[0]) })
 		if err != nil {
@@ -122,8 +147,8 @@ func newParser(o TokenOptions, algorithms []string) *jwt.Parser {
 	return jwt.NewParser(options...)
 }
 
-// Remote returns the keys that come from the network, nil where they do not.
-func (t *Tokens) Remote() *RemoteKeys { return t.remote }
+// Status returns the state of the keys, after a look at them where they are in a file.
+func (t *Tokens) Status() KeyStatus { return t.keys.status() }
 
 // Close ends the fetching of keys, and waits for it.
 func (t *Tokens) Close() {
@@ -132,14 +157,28 @@ func (t *Tokens) Close() {
 	}
 }
 
+// Known returns whose token it is where it has been verified shortly before.
+func (t *Tokens) Known(token string) (application.Caller, bool) {
+	if len(token) > maxTokenBytes {
+		return application.Caller{}, false
+	}
+	if file, ok := t.keys.(fileKeys); ok {
+		file.get() // one that cannot be used is to be noticed while all tokens are known, too
+	}
+	v, ok := t.known.Get(sha256.Sum256([]byte(token)))
+	if !ok || !time.Now().Before(v.until) {
+		return application.Caller{}, false
+	}
+	return v.caller, true
+}
+
 // Caller returns whose token it is. The error is a [domain.ErrBadCredentials] that says why without showing the token, or a
 // [domain.ErrUnavailable] while there are no keys.
 func (t *Tokens) Caller(ctx context.Context, token string) (application.Caller, error) {
 	if len(token) > maxTokenBytes {
 		return application.Caller{}, refused("the token is too long")
 	}
-	sum := sha256.Sum256([]byte(token))
-	now := time.Now()
+	sum, now := sha256.Sum256([]byte(token)), time.Now()
 	if v, ok := t.known.Get(sum); ok && now.Before(v.until) {
 		return v.caller, nil
 	}
@@ -234,7 +273,7 @@ func (c *claims) Validate() error {
 }
 
 func (c *claims) caller() application.Caller {
-	return application.Caller{ID: c.Subject, User: c.Subject, Scopes: append([]string(c.Scope), c.Scp...)}
+	return application.Caller{Means: application.ByToken, ID: c.Subject, User: c.Subject, Scopes: append([]string(c.Scope), c.Scp...)}
 }
 
 // scopes are a list, or text with spaces between them (RFC 8693); issuers send both.

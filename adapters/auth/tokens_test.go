@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -243,6 +244,27 @@ func TestRememberedTokenExpires(t *testing.T) {
 	})
 }
 
+// TestKnownTokens are those that have been verified, until they expire.
+func TestKnownTokens(t *testing.T) {
+	tokens := tokensOf(t, pemOf(t, edKey().Public()))
+	token := sign(t, "EdDSA", edKey(), good(), nil)
+	_, ok := tokens.Known(token)
+	assert.False(t, ok, "it may be made up")
+	want, err := tokens.Caller(t.Context(), token)
+	require.NoError(t, err)
+	got, ok := tokens.Known(token)
+	assert.True(t, ok)
+	assert.Equal(t, want, got)
+	assert.Equal(t, "jwt", got.Means)
+	for _, other := range []string{"", token + "x", strings.Repeat("x", maxTokenBytes+1)} {
+		_, ok = tokens.Known(other)
+		assert.False(t, ok)
+	}
+	tokens.known.Add(sha256.Sum256([]byte(token)), verified{caller: want, until: time.Now()})
+	_, ok = tokens.Known(token)
+	assert.False(t, ok, "its time is over")
+}
+
 func TestRememberedTokensAreBounded(t *testing.T) {
 	tokens := tokensOf(t, pemOf(t, edKey().Public()))
 	_, err := tokens.Caller(t.Context(), sign(t, "EdDSA", edKey(), good(), nil))
@@ -273,6 +295,51 @@ func TestKeyFileIsReadAgain(t *testing.T) {
 	_, err = tokens.Caller(t.Context(), sign(t, "RS512", rsaKey(), good(), nil))
 	require.NoError(t, err, "the last good keys stay")
 	assert.Contains(t, log.String(), "cannot be read again")
+}
+
+// TestBrokenKeyFileIsNoticed while all that comes is tokens that are known, or nothing but health checks.
+func TestBrokenKeyFileIsNoticed(t *testing.T) {
+	for name, look := range map[string]func(*Tokens, string){
+		"by a known token": func(tokens *Tokens, token string) {
+			_, ok := tokens.Known(token)
+			assert.True(t, ok)
+		},
+		"by a health check": func(tokens *Tokens, _ string) { _ = tokens.Status() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := write(t, "keys.pem", pemOf(t, edKey().Public()))
+			log := new(logs)
+			tokens, err := NewTokens(TokenOptions{Audience: audience, KeyFile: file, Logger: log.logger()})
+			require.NoError(t, err)
+			token := sign(t, "EdDSA", edKey(), good(), nil)
+			_, err = tokens.Caller(t.Context(), token)
+			require.NoError(t, err)
+			assert.Equal(t, KeyStatus{Keys: 1}, tokens.Status())
+			tokens.keys.(fileKeys).every = 0
+			require.NoError(t, os.WriteFile(file, []byte("broken"), 0o600))
+			look(tokens, token)
+			assert.Contains(t, log.String(), "cannot be read again")
+			status := tokens.Status()
+			require.Error(t, status.Err)
+			assert.Equal(t, 1, status.Keys)
+			require.NoError(t, os.WriteFile(file, pemOf(t, edKey().Public()), 0o600))
+			assert.Equal(t, KeyStatus{Keys: 1}, tokens.Status())
+		})
+	}
+}
+
+// TestStatusOfASecret: there is one, and why it is not the newest is told.
+func TestStatusOfASecret(t *testing.T) {
+	secret, fault := strings.Repeat("s", MinSecretBytes), error(nil)
+	tokens, err := NewTokens(TokenOptions{
+		Audience: audience, Secret: func() string { return secret }, SecretFault: func() error { return fault }, Logger: new(logs).logger(),
+	})
+	require.NoError(t, err)
+	assert.Equal(t, KeyStatus{Keys: 1}, tokens.Status())
+	fault = errShortSecret
+	assert.Equal(t, KeyStatus{Keys: 1, Err: fault}, tokens.Status())
+	secret = "short"
+	assert.Zero(t, tokens.Status().Keys)
 }
 
 func TestKeyFilesThatAreRefused(t *testing.T) {

@@ -33,10 +33,12 @@ type watched[T any] struct {
 	looked atomic.Int64
 	start  time.Time
 
+	// fault is why the files cannot be read again, nil where they can.
+	fault atomic.Pointer[error]
+
 	// mu is for who looks at the files; nobody waits for it.
 	mu     sync.Mutex
 	stamps []fs.FileInfo
-	fault  string
 }
 
 // watch reads the files for the first time. what names them in the log.
@@ -63,25 +65,32 @@ func (w *watched[T]) get() T {
 	return *w.current.Load()
 }
 
+// err tells why the current state is not that of the files, nil where it is.
+func (w *watched[T]) err() error {
+	if fault := w.fault.Load(); fault != nil {
+		return *fault
+	}
+	return nil
+}
+
 func (w *watched[T]) refresh() {
 	stamps, err := w.look()
 	if err == nil && slices.EqualFunc(stamps, w.stamps, sameState) {
 		return
 	}
+	// It is not read again before the next change, whether it can be used or not. Files that are gone may come back as they were.
+	w.stamps = stamps
 	var next T
 	if err == nil {
-		// It is not read again before the next change, whether it can be used or not.
-		w.stamps = stamps
 		next, err = w.load()
 	}
 	if err == nil {
 		w.current.Store(&next)
-		w.fault = ""
+		w.fault.Store(nil)
 		w.logger.Info(w.what + " were read again")
 		return
 	}
-	if text := err.Error(); text != w.fault {
-		w.fault = text
+	if last := w.fault.Swap(&err); last == nil || (*last).Error() != err.Error() {
 		w.logger.Error(w.what+" cannot be read again: the last good state stays in use", "error", err)
 	}
 }

@@ -62,6 +62,18 @@ func TestFileThatIsGoneIsLoggedOnce(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(log.String(), "cannot be read again"))
 }
 
+// TestFileThatComesBackAsItWas is no fault any more, although nothing about it has changed.
+func TestFileThatComesBackAsItWas(t *testing.T) {
+	file := write(t, "f", []byte("a"))
+	w := watchText(t, new(logs), file)
+	require.NoError(t, os.Rename(file, file+".away"))
+	assert.Equal(t, "a", w.get())
+	require.ErrorIs(t, w.err(), os.ErrNotExist)
+	require.NoError(t, os.Rename(file+".away", file))
+	assert.Equal(t, "a", w.get())
+	require.NoError(t, w.err())
+}
+
 // TestFilesAreLookedAtOnceInAWhile: a change shows only when it is time.
 func TestFilesAreLookedAtOnceInAWhile(t *testing.T) {
 	file := write(t, "f", []byte("a"))

@@ -6,8 +6,9 @@ import (
 	"github.com/netstreamflow/netstreamflow/application"
 )
 
-// maxTake bounds the units of one question, which keeps the sums in range.
-const maxTake = 1 << 20
+// maxTake bounds the units of one question that is for more than a whole quota, far above a batch of events: at one unit a day,
+// which is the slowest quota, so many cost 274 years, and a [time.Duration] holds 292.
+const maxTake = 100_000
 
 // bucket is the arithmetic of a quota. What a caller owes is the time in which all that was taken comes back.
 type bucket struct{ application.Quota }
@@ -21,7 +22,7 @@ func (b bucket) cost(n int) time.Duration {
 // price returns what must be free for n units, of which held have been taken already, and what they cost. Of more units than
 // there are, all must be free.
 func (b bucket) price(n, held int) (need, cost time.Duration) {
-	n, held = min(n, maxTake), max(0, held)
+	n, held = min(n, max(maxTake, b.Units)), max(0, held)
 	return b.cost(max(0, min(n, b.Units)-held)), b.cost(max(0, n-held))
 }
 

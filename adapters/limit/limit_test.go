@@ -2,6 +2,7 @@ package limit
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 // take asks for n units and fails the test on an error.
@@ -20,6 +22,22 @@ func take(t *testing.T, l application.Limiter, caller string, n, held int) appli
 		t.Fatal(err)
 	}
 	return g
+}
+
+// TestCostsStayInRange asks for as much as an int holds of the slowest quota: nothing is given away by a sum that turns round.
+func TestCostsStayInRange(t *testing.T) {
+	m := NewMemory(application.Quota{Units: 1, Window: 24 * time.Hour})
+	if g := take(t, m, "a", math.MaxInt, 0); !g.Allowed || g.Remaining != 0 || g.Next <= 0 {
+		t.Errorf("all: %+v", g)
+	}
+	for range 3 {
+		if g := take(t, m, "a", math.MaxInt, 0); g.Allowed || g.Wait <= 0 || g.Next <= 0 {
+			t.Errorf("while all of it is owed: %+v", g)
+		}
+	}
+	if _, cost := m.price(math.MaxInt, 0); cost < domain.MaxElements*24*time.Hour {
+		t.Errorf("all of it costs %s, less than the largest batch", cost)
+	}
 }
 
 // contract holds what every limiter does. The quotas' windows are so long that the time that the test takes does not count.

@@ -25,6 +25,8 @@ type Named struct {
 	// Setting is the setting's name, Scheme that of the reference.
 	Setting, Scheme string
 	Source          Source
+	// Check says what is wrong with a value that would take the place of the one in use; nil takes all.
+	Check func(value string) error
 }
 
 // Keeper holds the current values of secrets. It is safe for concurrent use.
@@ -40,8 +42,8 @@ type kept struct {
 	Named
 
 	current atomic.Pointer[string]
-	// failing is true while the source cannot be asked.
-	failing bool
+	// fault is why there is no newer value than the current one, nil where there is.
+	fault atomic.Pointer[fetchError]
 }
 
 // Keep fetches the secrets, and then fetches them again each refresh (0: never) until Close; those that are on this machine it
@@ -78,6 +80,16 @@ func (k *Keeper) Current(setting string) func() string {
 	return func() string { return *s.current.Load() }
 }
 
+// Fault tells why there is no newer value of the setting's secret than the current one, nil where there is.
+func (k *Keeper) Fault(setting string) error {
+	if s := k.kept[setting]; s != nil {
+		if fault := s.fault.Load(); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
 // Close ends the fetching. The last values stay.
 func (k *Keeper) Close() {
 	k.end()
@@ -90,18 +102,14 @@ func (k *Keeper) fetchAll(ctx context.Context) error {
 	faults := make(chan error, len(k.kept))
 	for _, s := range k.kept {
 		fetching.Go(func() {
-			_, err := s.fetch(ctx)
-			faults <- err
+			if _, fault := s.fetch(ctx); fault != nil {
+				faults <- fault
+			}
 		})
 	}
 	fetching.Wait()
 	close(faults)
-	for err := range faults {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return <-faults // nil where there is none
 }
 
 // again fetches the secrets that are meant at each interval.
@@ -131,35 +139,42 @@ func (k *Keeper) again(ctx context.Context, every time.Duration, isMeant func(*k
 	})
 }
 
-// refetch keeps the value where there is no newer one, and says so once.
+// refetch keeps the value where there is no newer one that can be used, and says so once.
 func (k *Keeper) refetch(ctx context.Context, s *kept) {
 	changed, err := s.fetch(ctx)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return
-	case err != nil && !s.failing:
+	}
+	last := s.fault.Swap(err)
+	switch {
+	case err != nil && last == nil:
 		k.logger.WarnContext(ctx, "a secret cannot be fetched again: the last one stays in use", "setting", s.Setting, "error", err)
 	case changed:
 		k.logger.InfoContext(ctx, "a secret has changed", "setting", s.Setting, "scheme", s.Scheme)
-	case err == nil && s.failing:
+	case err == nil && last != nil:
 		k.logger.InfoContext(ctx, "a secret can be fetched again", "setting", s.Setting)
 	}
-	s.failing = err != nil
 }
 
 var errEmpty = fmt.Errorf("%w: it is empty", domain.ErrNotFound)
 
-func (s *kept) fetch(ctx context.Context) (changed bool, err error) {
+func (s *kept) fetch(ctx context.Context) (changed bool, _ *fetchError) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	found, err := s.Source.Fetch(ctx)
 	if err == nil && found == "" {
 		err = errEmpty
 	}
+	last := s.current.Load()
+	if err == nil && last != nil && s.Check != nil {
+		if err = s.Check(found); err != nil {
+			err = fmt.Errorf("the new one cannot be used: %w", err)
+		}
+	}
 	if err != nil {
 		return false, &fetchError{setting: s.Setting, scheme: s.Scheme, cause: err}
 	}
-	last := s.current.Swap(&found)
+	s.current.Store(&found)
 	return last != nil && *last != found, nil
 }
 

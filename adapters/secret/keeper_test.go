@@ -97,6 +97,36 @@ func TestFileIsReread(t *testing.T) {
 	}
 }
 
+// TestValueThatCannotBeUsed does not take the place of one that can, and is told once, without it.
+func TestValueThatCannotBeUsed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	write(t, path, "a long secret")
+	check := func(s string) error {
+		if len(s) < 10 {
+			return errors.New("must be long")
+		}
+		return nil
+	}
+	k, log := keep(t, 0, Named{Setting: "some-secret", Scheme: "file", Source: open(t, "file:"+path), Check: check})
+	current := k.Current("some-secret")
+	write(t, path, "stubby")
+	await(t, "a fault", func() bool { return k.Fault("some-secret") != nil })
+	for range 3 {
+		k.refetch(t.Context(), k.kept["some-secret"])
+	}
+	if got := current(); got != "a long secret" {
+		t.Errorf("got %q", got)
+	}
+	if n := strings.Count(log.String(), "must be long"); n != 1 || strings.Contains(log.String(), "has changed") || strings.Contains(log.String(), "stubby") {
+		t.Errorf("told %d times: %s", n, log)
+	}
+	write(t, path, "another long one")
+	await(t, "the new value", func() bool { return current() == "another long one" && k.Fault("some-secret") == nil })
+	if k.Fault("no-such-secret") != nil {
+		t.Error("a secret that is not kept has a fault")
+	}
+}
+
 // TestMountedSecretIsReread swaps the link of a folder, as Kubernetes does.
 func TestMountedSecretIsReread(t *testing.T) {
 	folder := t.TempDir()

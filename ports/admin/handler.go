@@ -24,9 +24,9 @@ const (
 type Options struct {
 	// Metrics answers at /metrics, Health at /health/live and /health/ready.
 	Metrics, Health http.Handler
-	// LocalNames has only requests answered that name this machine itself in their Host header: a page in a browser that has
-	// had its own name resolve to this machine does not.
-	LocalNames bool
+	// IsLocal has only requests answered for whose Host header it holds, without the port: a page in a browser that has had its
+	// own name resolve to this machine does not name this machine. nil has all answered.
+	IsLocal func(host string) bool
 }
 
 // NewServer returns a server for the admin listener, with time-outs. The context of what it runs, such as a profile, ends
@@ -61,11 +61,11 @@ func NewHandler(o Options) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/{$}", func(w http.ResponseWriter, _ *http.Request) { sendText(w, listProfiles()) })
 	mux.HandleFunc("GET /debug/pprof/{name}", serveProfile)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { sendText(w, index) })
-	if !o.LocalNames {
+	if o.IsLocal == nil {
 		return mux
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLocalName(r.Host) {
+		if !o.IsLocal(hostOf(r)) {
 			http.Error(w, "this listener answers only to the names of this machine itself, such as 127.0.0.1", http.StatusMisdirectedRequest)
 			return
 		}
@@ -87,17 +87,10 @@ func buildInfo() string {
 	return info.String()
 }
 
-// isLocalName says whether a Host header names the machine that the client runs on, whoever resolves it.
-func isLocalName(host string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = host
+// hostOf is the Host header's name or address.
+func hostOf(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.Host); err == nil {
+		return host
 	}
-	return IsLoopback(name)
-}
-
-// IsLoopback says whether a host, given by name or address, is this machine as only its own programs reach it.
-func IsLoopback(host string) bool {
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+	return strings.Trim(r.Host, "[]")
 }

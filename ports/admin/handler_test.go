@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/netstreamflow/netstreamflow/adapters/auth"
 	"github.com/netstreamflow/netstreamflow/ports/admin"
 )
 
@@ -21,7 +22,7 @@ func answering(text string) http.Handler {
 
 func options() admin.Options {
 	return admin.Options{
-		Metrics: answering("the metrics"), Health: answering("the health"), LocalNames: true,
+		Metrics: answering("the metrics"), Health: answering("the health"), IsLocal: auth.IsLoopback,
 	}
 }
 
@@ -81,7 +82,7 @@ func TestNamesOfOthers(t *testing.T) {
 		}
 	}
 	anywhere := options()
-	anywhere.LocalNames = false
+	anywhere.IsLocal = nil
 	if status, _ := ask(t, anywhere, "GET", "netstreamflow:5001", "/metrics"); status != 200 {
 		t.Errorf("%d where every name will do", status)
 	}

@@ -3,13 +3,7 @@ package rest
 import (
 	"errors"
 	"log/slog"
-	"math"
 	"net/http"
-	"strconv"
-	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
 
 	"github.com/netstreamflow/netstreamflow/domain"
 )
@@ -52,19 +46,17 @@ func (s *resource) authorise(w *answer, r *http.Request) error {
 // authenticate sets the principal.
 func (a *api) authenticate(w *answer, r *http.Request) error {
 	from := a.address(r)
-	if wait := a.failures.wait(from); wait > 0 {
-		w.Header()["Retry-After"] = []string{strconv.Itoa(wait)}
-		return newProblem(lockedOut, "")
-	}
-	p, err := a.Authenticate(r)
+	p, err := a.identify(r, from)
 	switch {
 	case err == nil:
 		w.principal = p
+	case errors.Is(err, errLockedOut):
+		w.Header()["Retry-After"] = retryFailed
+		return newProblem(lockedOut, "")
 	case errors.Is(err, domain.ErrUnauthenticated):
 		w.Header()["Www-Authenticate"] = challenge
 	case errors.Is(err, domain.ErrBadCredentials):
 		w.Header()["Www-Authenticate"] = challengeInvalid
-		a.failures.add(from)
 		a.Logger.LogAttrs(r.Context(), slog.LevelWarn, "a caller could not be authenticated", slog.Any("error", err),
 			slog.String("from", from), slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()))
 	case errors.Is(err, domain.ErrUnavailable):
@@ -74,42 +66,23 @@ func (a *api) authenticate(w *answer, r *http.Request) error {
 	return err
 }
 
-// What one address may do wrong: so many failures at once, and one more each failureEvery.
-const (
-	failureBurst = 20
-	failureEvery = time.Second
-	// maxFailing bounds how many addresses are remembered; the one that has been quiet for longest is forgotten.
-	maxFailing = 16384
-)
-
-// failures bounds how fast somebody can try tokens and keys. It is safe for concurrent use.
-type failures struct {
-	buckets *lru.Cache[string, *rate.Limiter]
-}
-
-func newFailures() (*failures, error) {
-	buckets, err := lru.New[string, *rate.Limiter](maxFailing)
-	return &failures{buckets}, err
-}
-
-// wait returns how many seconds the address must wait before it can try again, 0 for not at all.
-func (f *failures) wait(from string) int {
-	bucket, ok := f.buckets.Get(from)
-	if !ok {
-		return 0
+// identify finds out who calls. Those who are known are not held up by what else is tried from their address.
+func (a *api) identify(r *http.Request, from string) (Principal, error) {
+	if a.failures.full(from) {
+		return Principal{}, errLockedOut
 	}
-	if missing := 1 - bucket.Tokens(); missing > 0 {
-		return int(math.Ceil(missing * failureEvery.Seconds()))
+	if a.Known != nil {
+		if p, ok := a.Known(r); ok {
+			return p, nil
+		}
 	}
-	return 0
-}
-
-// add counts a failure. Those that were tried at the same time may bring the bucket below nothing, which takes longer to
-// fill.
-func (f *failures) add(from string) {
-	bucket := rate.NewLimiter(rate.Every(failureEvery), failureBurst)
-	if known, ok, _ := f.buckets.PeekOrAdd(from, bucket); ok {
-		bucket = known
+	t, err := a.failures.begin(r.Context(), from)
+	if err != nil {
+		return Principal{}, err
 	}
-	bucket.ReserveN(time.Now(), 1)
+	failed := true // unless it is known not to have
+	defer func() { a.failures.end(from, t, failed) }()
+	p, err := a.Authenticate(r)
+	failed = errors.Is(err, domain.ErrBadCredentials)
+	return p, err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -173,25 +172,6 @@ func TestOwnEventsArePublished(t *testing.T) {
 	assert.Equal(t, http.StatusAccepted, s.post(batchPath, "["+yours+"]", root).StatusCode)
 }
 
-func TestFailuresOfAnAddress(t *testing.T) {
-	f, err := newFailures()
-	require.NoError(t, err)
-	for range failureBurst {
-		assert.Zero(t, f.wait("a"))
-		f.add("a")
-	}
-	assert.Equal(t, 1, f.wait("a"))
-	assert.Zero(t, f.wait("b"))
-	for range failureBurst + 5 { // tried at once
-		f.add("c")
-	}
-	assert.Equal(t, 6, f.wait("c"))
-	for i := range 2 * maxFailing {
-		f.add(strconv.Itoa(i))
-	}
-	assert.Equal(t, maxFailing, f.buckets.Len())
-}
-
 func TestAddressOf(t *testing.T) {
 	for remote, want := range map[string]string{
 		"192.0.2.1:80": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1", "[2001:db8::1%eth0]:80": "2001:db8::", "[2001:db8:0:1:2::1]:80": "2001:db8:0:1::",
@@ -272,7 +252,9 @@ func TestSecurityInTheDocument(t *testing.T) {
 		Paths    map[string]map[string]json.RawMessage
 	}
 	require.Contains(t, string(openAPI), securityMark)
-	assert.Empty(t, decode[document](t, newService(t).get("/openapi.json")).Security)
+	open := newService(t).get("/openapi.json")
+	assert.Empty(t, decode[document](t, open).Security)
+	assert.NotContains(t, open.body, "securitySchemes")
 	s := secured(t)
 	d := decode[document](t, s.get("/openapi.json"))
 	assert.Equal(t, []map[string][]string{{"token": {}}, {"apiKey": {}}}, d.Security)
@@ -283,4 +265,21 @@ func TestSecurityInTheDocument(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSchemesInTheDocument are those that are taken, and no others.
+func TestSchemesInTheDocument(t *testing.T) {
+	type document struct {
+		Security   []map[string][]string
+		Components struct{ SecuritySchemes map[string]any }
+	}
+	for means, name := range map[string]string{application.ByToken: "token", application.ByKey: "apiKey"} {
+		s := secured(t, func(o *Options) { o.Means = []string{means} })
+		d := decode[document](t, s.get("/openapi.json"))
+		assert.Equal(t, []map[string][]string{{name: {}}}, d.Security)
+		assert.Len(t, d.Components.SecuritySchemes, 1)
+		assert.Contains(t, d.Components.SecuritySchemes, name)
+	}
+	both := decode[document](t, secured(t).get("/openapi.json"))
+	assert.Len(t, both.Components.SecuritySchemes, 2)
 }

@@ -13,7 +13,7 @@ const subnet6 = 64
 // caller names who makes the request, for what is counted by caller.
 func (a *api) caller(w *answer, r *http.Request) string {
 	if w.principal.ID != "" {
-		return "id:" + w.principal.ID
+		return w.principal.Means + ":" + w.principal.ID
 	}
 	return "ip:" + a.address(r)
 }

@@ -72,7 +72,9 @@ func TestCaller(t *testing.T) {
 			r.RemoteAddr = test.peer
 			maps.Copy(r.Header, test.fields)
 			assert.Equal(t, "ip:"+test.want, s.api.caller(&answer{}, r))
-			assert.Equal(t, "id:somebody", s.api.caller(&answer{principal: Principal{ID: "somebody"}}, r))
+			for _, means := range []string{"jwt", "key"} {
+				assert.Equal(t, means+":somebody", s.api.caller(&answer{principal: Principal{Means: means, ID: "somebody"}}, r))
+			}
 		})
 	}
 }

@@ -32,12 +32,6 @@ var (
 // versionMark is the version in openapi.yaml, which that of the program takes the place of.
 const versionMark = "version: 0.0.0"
 
-// securityMark is what openapi.yaml says of security where there is none, which security takes the place of.
-const (
-	securityMark = "\nsecurity: []\n"
-	security     = "\nsecurity:\n  - token: []\n  - apiKey: []\n"
-)
-
 // pagePolicy lets the Swagger UI load itself and call this service, nothing else. The UI sets styles, and shows images
 // that are in its style sheet.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
@@ -67,13 +61,10 @@ type docs struct {
 	assets           map[string]*document
 }
 
-// newDocs makes the documents; secured says that callers must show who they are.
-func newDocs(version string, secured bool) (*docs, error) {
+// newDocs makes the documents; means are the ways in which callers may show who they are.
+func newDocs(version string, means []string) (*docs, error) {
 	quoted := strconv.QuoteToASCII(version)
-	text := bytes.Replace(openAPI, []byte(versionMark), []byte("version: "+quoted), 1)
-	if secured {
-		text = bytes.Replace(text, []byte(securityMark), []byte(security), 1)
-	}
+	text := withSchemes(bytes.Replace(openAPI, []byte(versionMark), []byte("version: "+quoted), 1), means)
 	asJSON, err := yaml.YAMLToJSON(text)
 	if err != nil {
 		return nil, fmt.Errorf("read the OpenAPI document: %w", err)

@@ -87,7 +87,7 @@ func TestSwaggerAssets(t *testing.T) {
 	for _, node := range model.Paths.PathItems.GetOrZero("/swagger/{asset}").Parameters[0].Schema.Schema().Enum {
 		documented = append(documented, node.Value)
 	}
-	docs, err := newDocs("x", false)
+	docs, err := newDocs("x", nil)
 	require.NoError(t, err)
 	for name := range docs.assets {
 		served = append(served, name)

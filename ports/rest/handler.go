@@ -39,7 +39,7 @@ func newAPI(o Options) (*api, error) {
 	if a.failures, err = newFailures(); err != nil {
 		return nil, err
 	}
-	docs, err := newDocs(a.Version, a.Authenticate != nil)
+	docs, err := newDocs(a.Version, a.means())
 	if err != nil {
 		return nil, err
 	}
@@ -103,13 +103,12 @@ func (s *resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve answers a request that there is room for, if the caller may make one, and has not made too many. One that fails makes
-// room before it is answered: its client may still be sending.
+// serve answers a request if the caller may make one, there is room for it, and the caller has not made too many. Whoever is not
+// known to be allowed takes no room: to find that out may take long. One that fails makes room before it is answered: its
+// client may still be sending.
 func (s *resource) serve(h handler, w *answer, r *http.Request) error {
-	if s.admin { // there is room for few: it is for those who may
-		if err := s.authorise(w, r); err != nil {
-			return err
-		}
+	if err := s.authorise(w, r); err != nil {
+		return err
 	}
 	if s.counted || s.admin {
 		leave, ok := s.api.Load.enter(r, s.admin)
@@ -117,11 +116,6 @@ func (s *resource) serve(h handler, w *answer, r *http.Request) error {
 			return errRequests
 		}
 		defer leave()
-	}
-	if !s.admin {
-		if err := s.authorise(w, r); err != nil {
-			return err
-		}
 	}
 	if s.counted {
 		if err := s.api.charge(w, r, s.api.policyOf(r.Method), 1, 0); err != nil {

@@ -63,6 +63,12 @@ type Options struct {
 	// Authenticate tells who makes a request; its errors are [domain.ErrUnauthenticated], [domain.ErrBadCredentials] and
 	// [domain.ErrUnavailable]. nil lets everybody do everything.
 	Authenticate func(r *http.Request) (Principal, error)
+	// Known tells who makes a request where that is known at once, as by a token that Authenticate has verified shortly before.
+	// Such requests are not held up where many wait for Authenticate. nil knows nobody.
+	Known func(r *http.Request) (Principal, bool)
+	// Means are the ways in which Authenticate lets callers show who they are, of [application.ByToken] and [application.ByKey], as
+	// the OpenAPI document tells them; none means both.
+	Means []string
 	// OwnUser has each caller without the scope admin write and read only events of its own user.
 	OwnUser bool
 	// Origins are those of pages of other sites that may call, such as "https://app.example.com", or "*" alone for all; none

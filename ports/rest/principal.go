@@ -14,6 +14,8 @@ const (
 
 // Principal is who makes a request. The zero value is nobody, who may do nothing.
 type Principal struct {
+	// Means is how the caller has shown who it is, such as [application.ByToken]; it tells those apart who have the same ID.
+	Means string
 	// ID names the caller: the subject of a token, or the name of a key.
 	ID string
 	// User is the userId of the events that are the caller's own.
@@ -23,7 +25,7 @@ type Principal struct {
 
 // PrincipalOf returns the caller with those scopes that mean something here.
 func PrincipalOf(c application.Caller) Principal {
-	p := Principal{ID: c.ID, User: c.User}
+	p := Principal{Means: c.Means, ID: c.ID, User: c.User}
 	for _, name := range c.Scopes {
 		for i, known := range scopeNames {
 			if name == known {
