@@ -33,11 +33,14 @@ type collector struct {
 	consumers consumers
 	volatile  bool
 	limits    bounds
+	// credentials are those of HTTPS and of callers.
+	credentials credentials
 
 	bounds *answer[map[int32]application.Bounds]
 	places *answer[map[int32]int64]
 	parts  *answer[[]rest.Part]
 	spool  *answer[broker.SpoolStatus]
+	pings  *answer[answering]
 
 	// ctx ends what is asked, running waits for it.
 	ctx     context.Context //nolint:containedctx // it is that of all that is asked in the background
@@ -51,12 +54,16 @@ type collector struct {
 }
 
 func newCollector(cfg valid, t *telemetry, b broker.Broker, l *broker.Log, s *broker.Spool, st application.Store, c consumers,
-	i inspecting, h *health, limits bounds,
+	i inspecting, h *health, limits bounds, with credentials,
 ) *collector {
-	n := &collector{limits: limits, metrics: t.metrics, log: l, letters: i.letters, consumers: c, volatile: st.Volatile(), trails: make(map[int32]trail)}
+	n := &collector{
+		metrics: t.metrics, log: l, letters: i.letters, consumers: c, volatile: st.Volatile(), limits: limits, credentials: with,
+		trails: make(map[int32]trail),
+	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.places = ask(func(ctx context.Context) (map[int32]int64, error) { return st.Positions(ctx, cfg.Topic) })
 	n.parts = ask(func(ctx context.Context) ([]rest.Part, error) { return h.ready(ctx), nil })
+	n.pings = ask(func(ctx context.Context) (answering, error) { return h.answering(ctx), nil })
 	if measured, ok := b.(broker.Bounder); ok {
 		n.bounds = ask(func(ctx context.Context) (map[int32]application.Bounds, error) {
 			return measured.Bounds(ctx, cfg.Topic)
@@ -169,7 +176,7 @@ func (c *collector) await() {
 	patience := time.NewTimer(scrapePatience)
 	defer patience.Stop()
 	for _, answered := range []<-chan struct{}{
-		c.places.refresh(c), c.bounds.refresh(c), c.parts.refresh(c), c.spool.refresh(c),
+		c.places.refresh(c), c.bounds.refresh(c), c.parts.refresh(c), c.pings.refresh(c), c.spool.refresh(c),
 	} {
 		if answered == nil {
 			continue
@@ -191,7 +198,7 @@ var (
 	descPublished = desc("log_published_events_total", "Events that the broker has made durable, those forwarded from the spool included.")
 
 	descLanes       = desc("breaker_lanes", "Lanes, each with a circuit breaker, that events are published through.")
-	descOpen        = desc("breaker_open_lanes", "Lanes whose circuit breaker refuses events.")
+	descOpen        = desc("breaker_open_lanes", "Lanes whose circuit breaker is open: it refuses events, or would try one, and the last failed within 30 s or the broker does not answer.")
 	descTransitions = desc("breaker_transitions_total", "How often circuit breakers went to a state.", labelTo)
 
 	descConsumed     = desc("consumer_records_total", "Records that the consumer has done with.", labelConsumer)
@@ -225,7 +232,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	} {
 		ch <- d
 	}
-	for _, d := range descriptionsOfBound {
+	for _, d := range slices.Concat(descriptionsOfBound, descriptionsOfCredentials) {
 		ch <- d
 	}
 }
@@ -234,8 +241,10 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	c.await()
 	to := emitter(ch)
-	c.collectLog(to)
-	c.limits.collect(to)
+	answers, _ := c.pings.get() // where that is not known, an open breaker is taken at its word
+	c.collectLog(to, answers.broker)
+	c.limits.collect(to, answers)
+	c.credentials.collect(to)
 	to.consumer("recorder", c.consumers.recorder)
 	if c.consumers.inspector != nil {
 		to.consumer("inspector", c.consumers.inspector)
@@ -258,11 +267,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func (c *collector) collectLog(to emitter) {
+func (c *collector) collectLog(to emitter, answers bool) {
 	to.counter(descPublished, c.log.Published())
-	r := c.log.Refusal()
-	to.gauge(descLanes, float64(r.Lanes))
-	to.gauge(descOpen, float64(r.Open))
+	to.gauge(descLanes, float64(c.log.Refusal().Lanes))
+	to.gauge(descOpen, float64(openLanes(c.log, answers)))
 	t := c.log.Transitions()
 	to.counter(descTransitions, t.Opened, "open")
 	to.counter(descTransitions, t.Tried, "half_open")

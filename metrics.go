@@ -37,6 +37,7 @@ const (
 	labelTo         = "to"
 	labelAction     = "action"
 	labelBound      = "bound"
+	labelFile       = "file"
 
 	outcomeOK     = "ok"
 	outcomeFailed = "failed"

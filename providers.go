@@ -226,7 +226,10 @@ func (c consumers) all() []*consumer.Consumer {
 // each such record becomes a dead letter once.
 func provideConsumers(cfg valid, b broker.Broker, s application.Store, r *application.Record, t *telemetry, logger *slog.Logger) (consumers, error) {
 	deadLetters := broker.NewDeadLetters(b.Publisher(), cfg.DeadLetterTopic(), logger)
-	o := consumer.Options{Topic: cfg.Topic, Group: cfg.Group, Record: r, DeadLetters: deadLetters, Logger: logger.With("part", "consumer"), Observe: t.batch()}
+	o := consumer.Options{
+		Topic: cfg.Topic, Group: cfg.Group, Record: r, DeadLetters: deadLetters, Logger: logger.With("part", "consumer"), Observe: t.batch(),
+		RecordContext: t.tracing.recordContext, GaveUp: t.tracing.gaveUp,
+	}
 	if s.Volatile() {
 		o.Group = ""
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +30,8 @@ const (
 	envTracesEndpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 	envProtocol       = "OTEL_EXPORTER_OTLP_PROTOCOL"
 	envTracesProtocol = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
+	envHeaders        = "OTEL_EXPORTER_OTLP_HEADERS"
+	envTracesHeaders  = "OTEL_EXPORTER_OTLP_TRACES_HEADERS"
 )
 
 // Values of those variables.
@@ -152,6 +156,9 @@ func openExporter(ctx context.Context, kind string) (sdktrace.SpanExporter, erro
 	if kind == exporterConsole {
 		return stdouttrace.New()
 	}
+	if err := checkSecrets(); err != nil {
+		return nil, err
+	}
 	name := envTracesProtocol
 	if os.Getenv(name) == "" {
 		name = envProtocol
@@ -164,4 +171,42 @@ func openExporter(ctx context.Context, kind string) (sdktrace.SpanExporter, erro
 	default:
 		return nil, &SettingError{Setting: name, Value: protocol, Given: true, Detail: "must be grpc or http/protobuf"}
 	}
+}
+
+// checkSecrets refuses what the exporters would not understand and then log as it was given: it may have a secret in it.
+func checkSecrets() error {
+	for _, name := range []string{envHeaders, envTracesHeaders} {
+		if !areHeaders(os.Getenv(name)) {
+			return &SettingError{Setting: name, Detail: "must be NAME=VALUE, or several with commas, the values percent-encoded"}
+		}
+	}
+	for _, name := range []string{envEndpoint, envTracesEndpoint} {
+		if !isEndpoint(os.Getenv(name)) {
+			return &SettingError{Setting: name, Detail: "must be a URL, such as http://127.0.0.1:4318"}
+		}
+	}
+	return nil
+}
+
+// isEndpoint says whether it is a URL: without its scheme, the exporters would send to nowhere and say nothing.
+func isEndpoint(given string) bool {
+	u, err := url.Parse(given)
+	return given == "" || err == nil && (u.Host != "" || u.Scheme == "unix")
+}
+
+// headerName is what RFC 9110 calls a token.
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+// areHeaders says whether the exporters can read the headers.
+func areHeaders(given string) bool {
+	if strings.TrimSpace(given) == "" {
+		return true
+	}
+	for pair := range strings.SplitSeq(given, ",") {
+		name, value, found := strings.Cut(pair, "=")
+		if _, err := url.PathUnescape(value); err != nil || !found || !headerName.MatchString(strings.TrimSpace(name)) {
+			return false
+		}
+	}
+	return true
 }

@@ -125,7 +125,7 @@ type observedRecorder struct {
 
 // Record implements [application.Recorder].
 func (r *observedRecorder) Record(ctx context.Context, b application.Batch) (added int, err error) {
-	spans := r.telemetry.tracing.record(ctx, len(b.Entries))
+	spans := r.telemetry.tracing.record(ctx, b.Entries)
 	start := time.Now()
 	added, err = r.Recorder.Record(ctx, b)
 	took := time.Since(start)

@@ -1,8 +1,10 @@
 package netstreamflow
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -96,13 +98,24 @@ func TestTracingSettings(t *testing.T) {
 		"by endpoint": {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:1/v1/traces"}, true, ""},
 		"console":     {map[string]string{"OTEL_TRACES_EXPORTER": "console"}, true, ""},
 		"exporter":    {map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"}, false, `OTEL_TRACES_EXPORTER "zipkin" must be`},
+		"headers":     {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "api-key=s3cr3t, x = %2Fy"}, true, ""},
+		"no header":   {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "api-key: s3cr3t"}, false, "OTEL_EXPORTER_OTLP_HEADERS must be"},
+		"escape":      {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "api-key=s3cr3t%ZZ"}, false, "OTEL_EXPORTER_OTLP_TRACES_HEADERS must be"},
+		"header name": {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "api key s3cr3t=="}, false, "OTEL_EXPORTER_OTLP_HEADERS must be"},
+		"endpoint":    {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://u:s3cr3t@127.0.0.1:port"}, false, "OTEL_EXPORTER_OTLP_ENDPOINT must be"},
+		"no scheme":   {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "localhost:4318"}, false, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT must be"},
+		"not used":    {map[string]string{"OTEL_TRACES_EXPORTER": "console", "OTEL_EXPORTER_OTLP_HEADERS": "s3cr3t"}, true, ""},
 		"protocol":    {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, false, `OTEL_EXPORTER_OTLP_PROTOCOL "http/json" must be`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for variable, value := range tt.environ {
 				t.Setenv(variable, value)
 			}
-			telemetry, cleanup, err := provideTelemetry(t.Context(), valid{DefaultConfig()}, slog.New(slog.DiscardHandler))
+			var log bytes.Buffer
+			telemetry, cleanup, err := provideTelemetry(t.Context(), valid{DefaultConfig()}, slog.New(slog.NewTextHandler(&log, nil)))
+			if strings.Contains(fmt.Sprint(log.String(), err), "s3cr3t") {
+				t.Errorf("a secret shows: %s %v", log.String(), err)
+			}
 			if tt.fault != "" {
 				var fault *SettingError
 				if err == nil || !strings.Contains(err.Error(), tt.fault) || !errors.As(err, &fault) {

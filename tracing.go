@@ -49,6 +49,8 @@ type tracing struct {
 	propagator propagation.TraceContext
 
 	topic string
+	// kafka says that offsets are those of Kafka: OpenTelemetry has no attribute for those of others.
+	kafka bool
 	// sending, receiving, processing, recording and querying are what all spans of a kind have.
 	sending, receiving, processing, recording, querying []trace.SpanStartOption
 }
@@ -60,7 +62,7 @@ func newTracing(cfg valid, tracer trace.Tracer) *tracing {
 	system, topic, group := messagingSystem(cfg.Broker), semconv.MessagingDestinationName(cfg.Topic), semconv.MessagingConsumerGroupName(cfg.Group)
 	database := databaseSystem(cfg.Store)
 	return &tracing{
-		tracer: tracer, topic: cfg.Topic,
+		tracer: tracer, topic: cfg.Topic, kafka: system == semconv.MessagingSystemKafka,
 		sending: all(trace.SpanKindProducer, system, topic, semconv.MessagingOperationName("send"), semconv.MessagingOperationTypeSend),
 		receiving: all(trace.SpanKindConsumer, system, topic, group,
 			semconv.MessagingOperationName("receive"), semconv.MessagingOperationTypeReceive),
@@ -174,8 +176,15 @@ func (t *tracing) headers(ctx context.Context) map[string]string {
 	return headers
 }
 
-// tracedKey is that of the traces that a batch of the consumer goes on with.
+// tracedKey is that of the [tracedBatch] in a context.
 type tracedKey struct{}
+
+// tracedBatch is the traces that a batch of the consumer goes on with.
+type tracedBatch struct {
+	all []traced
+	// of tells which of them a record is part of.
+	of map[application.Position]int
+}
 
 // traced is one of them: the messages of a batch with the same parent.
 type traced struct {
@@ -184,6 +193,34 @@ type traced struct {
 	span trace.Span
 	// first is where the first of its messages is.
 	first application.Position
+	// unplaced says that the broker does not tell where they are.
+	unplaced bool
+}
+
+// add takes a trace and its messages.
+func (b *tracedBatch) add(one traced, msgs []*message.Message) {
+	for _, msg := range msgs {
+		if origin, known := application.OriginFrom(msg.Context()); known {
+			b.of[origin.Position] = len(b.all)
+		} else {
+			one.unplaced = true
+		}
+	}
+	b.all = append(b.all, one)
+}
+
+// with returns, of each trace that the entries are part of, whether it is.
+func (b *tracedBatch) with(entries []application.Entry) []bool {
+	has := make([]bool, len(b.all))
+	for i := range entries {
+		if one, there := b.of[entries[i].Position]; there {
+			has[one] = true
+		}
+	}
+	for i := range b.all {
+		has[i] = has[i] || b.all[i].unplaced && len(entries) > 0
+	}
+	return has
 }
 
 // batch is [consumer.Options.Observe]. Each trace that messages of the batch are part of gets a span for their processing,
@@ -201,14 +238,14 @@ func (t *tracing) batch(ctx context.Context, msgs []*message.Message) (context.C
 	}
 	ctx, batch := t.tracer.Start(ctx, "receive "+t.topic, append(slices.Clip(t.receiving), trace.WithNewRoot(),
 		trace.WithAttributes(semconv.MessagingBatchMessageCount(len(msgs))))...)
-	all := make([]traced, 0, len(byParent))
+	traces := &tracedBatch{of: make(map[application.Position]int)}
 	for _, parent := range slices.Sorted(maps.Keys(byParent)) {
 		if one, kept := t.process(ctx, batch.SpanContext(), byParent[parent]); kept {
-			all = append(all, one)
+			traces.add(one, byParent[parent])
 		}
 	}
-	return context.WithValue(ctx, tracedKey{}, all), func(done bool) {
-		for _, one := range all {
+	return context.WithValue(ctx, tracedKey{}, traces), func(done bool) {
+		for _, one := range traces.all {
 			endSpan(one.span, unfinished(done))
 		}
 		endSpan(batch, unfinished(done))
@@ -249,37 +286,85 @@ func (t *tracing) process(ctx context.Context, batch trace.SpanContext, msgs []*
 	}
 	ctx, span := t.tracer.Start(ctx, "process "+t.topic, options...)
 	if span.IsRecording() {
-		if len(msgs) > 1 {
-			span.SetAttributes(semconv.MessagingBatchMessageCount(len(msgs)))
-		} else {
-			span.SetAttributes(semconv.MessagingMessageID(msgs[0].UUID), semconv.MessagingKafkaOffset(int(origin.Offset)),
-				semconv.MessagingDestinationPartitionID(strconv.Itoa(int(origin.Partition))))
-		}
+		span.SetAttributes(t.describe(msgs, origin.Position)...)
 	}
 	return traced{ctx: ctx, span: span, first: origin.Position}, span.IsRecording()
 }
 
-// record begins a span in each trace of the batch for the one transaction that records them all.
-func (t *tracing) record(ctx context.Context, events int) []trace.Span {
-	all, _ := ctx.Value(tracedKey{}).([]traced)
-	if len(all) == 0 {
+// describe tells of messages with one parent how many there are, or which it is that is in the log, perhaps more than once because
+// the first acknowledgement was lost.
+func (t *tracing) describe(msgs []*message.Message, first application.Position) []attribute.KeyValue {
+	if slices.ContainsFunc(msgs, func(msg *message.Message) bool { return msg.UUID != msgs[0].UUID }) {
+		return []attribute.KeyValue{semconv.MessagingBatchMessageCount(len(msgs))}
+	}
+	about := []attribute.KeyValue{
+		semconv.MessagingMessageID(msgs[0].UUID), semconv.MessagingDestinationPartitionID(strconv.Itoa(int(first.Partition))),
+	}
+	if t.kafka {
+		about = append(about, semconv.MessagingKafkaOffset(int(first.Offset)))
+	}
+	return about
+}
+
+// recordContext is [consumer.Options.RecordContext]: what is logged of a record names the record's own trace, whether that is
+// kept or not, and never that of the batch, which is somebody else's, too.
+func (t *tracing) recordContext(ctx context.Context, msg *message.Message) context.Context {
+	if traces := tracesFrom(ctx); traces != nil {
+		origin, _ := application.OriginFrom(msg.Context())
+		if one, there := traces.of[origin.Position]; there {
+			return trace.ContextWithSpan(ctx, traces.all[one].span)
+		}
+	}
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+	}
+	if msg.Metadata[recordParent] == "" {
+		return ctx
+	}
+	return t.propagator.Extract(ctx, propagation.MapCarrier(msg.Metadata))
+}
+
+// gaveUp is [consumer.Options.GaveUp]: the trace of a record that never reaches the store says so. The reason's own words may
+// repeat what the record says.
+func (t *tracing) gaveUp(ctx context.Context, reason error) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	kind := broker.Reason(reason)
+	span.SetAttributes(semconv.ErrorTypeKey.String(kind))
+	span.SetStatus(codes.Error, "a record is given up: "+kind)
+}
+
+func tracesFrom(ctx context.Context) *tracedBatch {
+	traces, _ := ctx.Value(tracedKey{}).(*tracedBatch)
+	return traces
+}
+
+// record begins a span for the transaction that records the entries in each trace that they are part of.
+func (t *tracing) record(ctx context.Context, entries []application.Entry) []trace.Span {
+	traces := tracesFrom(ctx)
+	if traces == nil {
 		return nil
 	}
-	size := trace.WithAttributes(semconv.DBOperationBatchSize(events))
-	spans := make([]trace.Span, len(all))
-	for i, one := range all {
-		_, spans[i] = t.tracer.Start(one.ctx, "store", append(slices.Clip(t.recording), size)...)
+	size := trace.WithAttributes(semconv.DBOperationBatchSize(len(entries)))
+	var spans []trace.Span
+	for i, stored := range traces.with(entries) {
+		if stored {
+			_, span := t.tracer.Start(traces.all[i].ctx, "store", append(slices.Clip(t.recording), size)...)
+			spans = append(spans, span)
+		}
 	}
 	return spans
 }
 
 // tracedPosition returns where a message is that is part of a trace which is kept.
 func tracedPosition(ctx context.Context) (application.Position, trace.SpanContext, bool) {
-	all, _ := ctx.Value(tracedKey{}).([]traced)
-	if len(all) == 0 {
+	traces := tracesFrom(ctx)
+	if traces == nil || len(traces.all) == 0 {
 		return application.Position{}, trace.SpanContext{}, false
 	}
-	return all[0].first, all[0].span.SpanContext(), true
+	return traces.all[0].first, traces.all[0].span.SpanContext(), true
 }
 
 // query begins the span of a question to the store, nil without tracing.

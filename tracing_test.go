@@ -213,6 +213,10 @@ func checkChain(t *testing.T, spans *spanCollector, topic, system string) {
 		}
 		parent = hex.EncodeToString(s.GetSpanId())
 	}
+	offset := slices.ContainsFunc(attributesOf(found["process "+topic][0]), func(a string) bool { return strings.HasPrefix(a, "messaging.kafka.offset=") })
+	if offset != (system == "kafka") {
+		t.Errorf("of %s, an offset of Kafka: %t", system, offset)
+	}
 	links := found["process "+topic][0].GetLinks()
 	if len(links) != 1 {
 		t.Fatalf("links %v", links)
@@ -526,6 +530,84 @@ func TestLogNamesTrace(t *testing.T) {
 	for _, message := range []string{"request", "event published"} {
 		if !found[message] {
 			t.Errorf("no line %q names the trace: %v", message, found)
+		}
+	}
+}
+
+// TestTraceOfDeadLetter has records of one batch that are in traces of their own, one of them never reaching the store: the lines
+// of each name its trace, and the traces tell them apart.
+func TestTraceOfDeadLetter(t *testing.T) {
+	t.Run("recorder", func(t *testing.T) { traceDeadLetter(t, netstreamflow.DefaultConfig().Store, "recorder") })
+	t.Run("inspector", func(t *testing.T) { traceDeadLetter(t, "memory:", "inspector") })
+}
+
+// traceDeadLetter has the named consumer keep the dead letter.
+func traceDeadLetter(t *testing.T, store, keeper string) {
+	t.Helper()
+	spans := withCollector(t)
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "user-activity-events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	const bad, good, unkept = "1bf92f3577b34da6a3ce929d0e0e4736", "2bf92f3577b34da6a3ce929d0e0e4736", "3bf92f3577b34da6a3ce929d0e0e4736"
+	produce(t, cluster, map[string]string{
+		"00-" + bad + "-" + callerID + "-01":    `{"userId":"secret user"`,
+		"00-" + good + "-" + callerID + "-01":   oneEvent,
+		"00-" + unkept + "-" + callerID + "-00": `{"userId":"u","eventType":"t"}`,
+		"":                                      `{"userId":"v","eventType":"t"}`,
+	})
+	var log bytes.Buffer
+	o := observe(t, func(cfg *netstreamflow.Config) {
+		cfg.Broker, cfg.Store, cfg.LogOutput, cfg.LogFormat, cfg.LogLevel = "kafka://"+cluster.ListenAddrs()[0], store, &log, "json", -4
+	})
+	awaitCount(t, o.url, 3)
+	o.awaitScrape("netstreamflow_consumer_dead_letters_total", "consumer="+keeper, 1)
+	o.end()
+	traces := map[string][]string{}
+	for line := range bytes.Lines(log.Bytes()) {
+		var entry struct {
+			Msg     string `json:"msg"`
+			TraceID string `json:"trace_id"`
+		}
+		if err := json.Unmarshal(line, &entry); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		traces[entry.Msg] = append(traces[entry.Msg], entry.TraceID)
+	}
+	slices.Sort(traces["event consumed"])
+	if !slices.Equal(traces["dead letter"], []string{bad}) || !slices.Equal(traces["event consumed"], []string{"", good, unkept}) {
+		t.Errorf("the lines name %v and %v", traces["dead letter"], traces["event consumed"])
+	}
+	lost, stored := spans.of(bad), spans.of(good)
+	if len(lost["store"]) != 0 || len(stored["store"]) != 1 || len(lost["process user-activity-events"]) != 1 {
+		t.Fatalf("%v and %v", lost, stored)
+	}
+	s := lost["process user-activity-events"][0]
+	text := strings.Join(attributesOf(s), " ") + s.GetStatus().GetMessage()
+	if s.GetStatus().GetCode() != tracepb.Status_STATUS_CODE_ERROR || !slices.Contains(attributesOf(s), "error.type=invalid") || strings.Contains(text, "secret") {
+		t.Errorf("of the dead letter: %v %s", s.GetStatus(), text)
+	}
+	if s := stored["process user-activity-events"][0]; s.GetStatus().GetCode() == tracepb.Status_STATUS_CODE_ERROR {
+		t.Errorf("of the event: %v", s.GetStatus())
+	}
+}
+
+// produce puts records into the topic of the events as another producer does, each with its traceparent.
+func produce(t *testing.T, cluster *kfake.Cluster, values map[string]string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic("user-activity-events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for parent, value := range values {
+		r := kgo.StringRecord(value)
+		if parent != "" {
+			r.Headers = []kgo.RecordHeader{{Key: "traceparent", Value: []byte(parent)}}
+		}
+		if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

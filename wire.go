@@ -45,6 +45,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		newHealth,
 		newRetention,
 		newBounds,
+		newCredentials,
 		newCollector,
 		newAdminListener,
 		wire.Struct(new(works), "*"),

@@ -192,7 +192,8 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		return nil, nil, err
 	}
 	netstreamflowBounds := newBounds(load, guard, redis)
-	netstreamflowCollector := newCollector(netstreamflowValid, netstreamflowTelemetry, broker, log, spool, store, netstreamflowConsumers, netstreamflowInspecting, netstreamflowHealth, netstreamflowBounds)
+	netstreamflowCredentials := newCredentials(config, authenticator)
+	netstreamflowCollector := newCollector(netstreamflowValid, netstreamflowTelemetry, broker, log, spool, store, netstreamflowConsumers, netstreamflowInspecting, netstreamflowHealth, netstreamflowBounds, netstreamflowCredentials)
 	netstreamflowAdminListener := newAdminListener(netstreamflowValid, netstreamflowTelemetry, netstreamflowCollector, handler, logger)
 	netstreamflowWorks := works{
 		cfg:        netstreamflowValid,

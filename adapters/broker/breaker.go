@@ -42,6 +42,8 @@ type breaker struct {
 	succeeded time.Time
 	// since is when the breaker left the closed state.
 	since time.Time
+	// failed is when a publication last found the broker away, or was given up.
+	failed time.Time
 }
 
 func newBreaker(timeout time.Duration, logger *slog.Logger) *breaker {
@@ -139,8 +141,10 @@ func (b *breaker) trip(after time.Time) (opened bool) {
 	return b.follow()
 }
 
-// follow keeps the mirror and the log in step with the circuit, and returns whether it has left the closed state.
+// follow keeps the mirror and the log in step with the circuit, which has just had a failure, and returns whether it has left
+// the closed state.
 func (b *breaker) follow() (opened bool) {
+	b.failed = time.Now()
 	if b.circuit.IsClosed() || !b.closed.Swap(false) {
 		return false
 	}
@@ -159,6 +163,16 @@ func (b *breaker) close() {
 	b.reclosed.Add(1)
 	b.logger.Info("publishing goes on: the broker is back", "refusedFor", time.Since(b.since).Round(time.Millisecond).String())
 	b.since = time.Time{}
+}
+
+// quiet says that the breaker would let a publication try again, and that none has failed for that long.
+func (b *breaker) quiet(period time.Duration) bool {
+	if _, open, due := b.state(); !open || !due {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Since(b.failed) >= period
 }
 
 // state says whether publications are refused, since when, and whether the next one would be the probe.

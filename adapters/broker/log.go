@@ -168,6 +168,17 @@ func (l *Log) Refusal() Refusal {
 	return r
 }
 
+// Quiet tells, of the partitions that would let the next publication try whether their broker is back, how many have had none
+// that failed for the period: nobody knows whether it is still away.
+func (l *Log) Quiet(period time.Duration) (n int) {
+	for _, lane := range l.lanes {
+		if lane.breaker.quiet(period) {
+			n++
+		}
+	}
+	return n
+}
+
 // Transitions count since the start how often the broker of a partition was found away, was tried again, and was found back.
 type Transitions struct{ Opened, Tried, Closed int64 }
 

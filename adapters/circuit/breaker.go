@@ -19,6 +19,8 @@ type Breaker struct {
 	mu sync.Mutex
 	// since is when it left the closed state, zero while it is closed.
 	since time.Time
+	// failed is when it opened last: at first, or because a call found the server still away.
+	failed time.Time
 }
 
 // State is that of a [Breaker].
@@ -29,6 +31,8 @@ type State struct {
 	Due bool
 	// Since is when it opened, zero while it is not open.
 	Since time.Time
+	// Failed is when a call last found the server away, zero while it is not open.
+	Failed time.Time
 }
 
 // New returns a breaker that opens after so many failures in a row, for so long. The log says of what.
@@ -59,17 +63,23 @@ func (b *Breaker) Unknown() {
 func (b *Breaker) State() State {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return State{Open: !b.since.IsZero(), Since: b.since, Due: b.circuit.IsOpen() && b.circuit.RemainingDelay() == 0}
+	return State{
+		Open: !b.since.IsZero(), Since: b.since, Failed: b.failed,
+		Due: b.circuit.IsOpen() && b.circuit.RemainingDelay() == 0,
+	}
 }
 
 // changed follows the circuit, which opens again after each call that found the server away.
 func (b *Breaker) changed(e circuitbreaker.StateChangedEvent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if e.NewState == circuitbreaker.OpenState {
+		b.failed = time.Now()
+	}
 	switch {
 	case e.NewState == circuitbreaker.ClosedState && !b.since.IsZero():
 		b.logger.Info(b.what+" is back", "awayFor", time.Since(b.since).Round(time.Millisecond).String())
-		b.since = time.Time{}
+		b.since, b.failed = time.Time{}, time.Time{}
 	case e.NewState == circuitbreaker.OpenState && b.since.IsZero():
 		b.logger.Warn(b.what + " is away: it is left alone but for one call a second")
 		b.since = time.Now()

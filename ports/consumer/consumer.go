@@ -43,6 +43,11 @@ type Options struct {
 	// Observe is told of each batch that the consumer has in hand, nil: nobody is. The context that it returns goes with all
 	// that is done for the batch, and end is called when that is done, with whether the whole batch is acked.
 	Observe func(ctx context.Context, batch []*message.Message) (processing context.Context, end func(done bool))
+	// RecordContext returns, from the context of a batch, that of what is done for one record of it alone, such as its lines in the
+	// log; nil: it is the same.
+	RecordContext func(processing context.Context, msg *message.Message) context.Context
+	// GaveUp is told, in the context of the record, why it is given up, nil: nobody is.
+	GaveUp func(record context.Context, reason error)
 	// Assigned tells the partitions that the subscriber has, nil where it cannot.
 	Assigned func() []int32
 	Logger   *slog.Logger

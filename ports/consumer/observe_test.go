@@ -3,12 +3,14 @@ package consumer_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
 	"github.com/netstreamflow/netstreamflow/ports/consumer"
 )
 
@@ -58,6 +60,47 @@ func TestBatchesAreObserved(t *testing.T) {
 		}
 		stop(t, r)
 	})
+}
+
+type recordKey struct{}
+
+// TestRecordsAreObserved has one record of a batch given up: that is told in its own context, in which its dead letter is kept.
+func TestRecordsAreObserved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		l := &contextLetters{}
+		r := start(t.Context(), &store{}, consumer.Options{
+			DeadLetters: l,
+			Observe: func(ctx context.Context, _ []*message.Message) (context.Context, func(bool)) {
+				return context.WithValue(ctx, batchKey{}, "batch"), func(bool) {}
+			},
+			RecordContext: func(ctx context.Context, msg *message.Message) context.Context {
+				return context.WithValue(ctx, recordKey{}, fmt.Sprint(msg.UUID, " of the ", ctx.Value(batchKey{})))
+			},
+			GaveUp: func(ctx context.Context, reason error) {
+				told = append(told, fmt.Sprint(ctx.Value(recordKey{}), ": ", errors.Is(reason, domain.ErrInvalid)))
+			},
+		})
+		r.msgs <- record(0, 1, event("u"))
+		r.msgs <- record(0, 2, "no event")
+		synctest.Wait()
+		if len(told) != 1 || told[0] != "uuid-2 of the batch: true" || l.record != "uuid-2 of the batch" {
+			t.Errorf("told %q, and the dead letters were given %q", told, l.record)
+		}
+		stop(t, r)
+	})
+}
+
+// contextLetters notes what comes with the context.
+type contextLetters struct {
+	letters
+
+	record any
+}
+
+func (l *contextLetters) Keep(ctx context.Context, d application.DeadLetter) error {
+	l.record = ctx.Value(recordKey{})
+	return l.letters.Keep(ctx, d)
 }
 
 // contextStore notes what comes with the context.

@@ -127,13 +127,25 @@ func (c *Consumer) recorded(ctx context.Context, records []taken, added int) {
 		return
 	}
 	for _, r := range records {
-		c.o.Logger.DebugContext(ctx, "event consumed", "topic", r.origin.Topic, "partition", r.origin.Partition,
+		c.o.Logger.DebugContext(c.recordContext(ctx, r.msg), "event consumed", "topic", r.origin.Topic, "partition", r.origin.Partition,
 			"offset", r.origin.Offset, "eventId", r.entry.Event.ID().String())
 	}
 }
 
+// recordContext is that of what is done for one record of the batch alone.
+func (c *Consumer) recordContext(ctx context.Context, msg *message.Message) context.Context {
+	if c.o.RecordContext == nil {
+		return ctx
+	}
+	return c.o.RecordContext(ctx, msg)
+}
+
 // giveUp hands a record to the dead letters, trying again until they have it.
 func (c *Consumer) giveUp(ctx context.Context, t taken, reason error, attempts int) bool {
+	ctx = c.recordContext(ctx, t.msg)
+	if c.o.GaveUp != nil {
+		c.o.GaveUp(ctx, reason)
+	}
 	if c.o.DeadLetters == nil {
 		c.counts.passedOver.Add(1)
 		c.o.Logger.DebugContext(ctx, "record passed over", "topic", t.origin.Topic, "partition", t.origin.Partition,
