@@ -21,24 +21,24 @@ func parseTimestamp(s []byte) (time.Time, bool) {
 	if len(s) <= seconds || s[4] != '-' || s[7] != '-' || s[10]|0x20 != 't' || s[13] != ':' || s[16] != ':' {
 		return time.Time{}, false
 	}
-	year, month, day := decimal(s[:4]), decimal(s[5:7]), decimal(s[8:10])
-	hour, minute, second := decimal(s[11:13]), decimal(s[14:16]), decimal(s[17:seconds])
 	nanos, rest, fractionOK := fraction(s[seconds:])
 	offset, offsetOK := zone(rest)
-	if !fractionOK || !offsetOK || year < 0 || min(month, day) < 1 || month > 12 || !clock(hour, minute) ||
-		second < 0 || second > 60 {
+	day, dayOK := date(decimal(s[:4]), decimal(s[5:7]), decimal(s[8:10]))
+	hour, minute, second := decimal(s[11:13]), decimal(s[14:16]), decimal(s[17:seconds])
+	if !fractionOK || !offsetOK || !dayOK || !clock(hour, minute) || second < 0 || second > 60 {
 		return time.Time{}, false
 	}
-	t := time.Date(year, time.Month(month), day, hour, minute, min(second, 59), nanos, time.UTC)
-	if t.Day() != day { // a day that the month does not have has become one of the next month
+	t := day.Add(time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second + time.Duration(nanos) - offset)
+	return t, second < 60 || t.Day() == 1 && t.Hour() == 0 && t.Minute() == 0
+}
+
+// date is midnight of the day, if there is one.
+func date(year, month, day int) (midnight time.Time, ok bool) {
+	if year < 0 || min(month, day) < 1 || month > 12 {
 		return time.Time{}, false
 	}
-	t = t.Add(-offset)
-	if second < 60 {
-		return t, true
-	}
-	t = t.Add(time.Second)
-	return t, t.Day() == 1 && t.Hour() == 0 && t.Minute() == 0
+	midnight = time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
+	return midnight, midnight.Day() == day // one that the month does not have has become one of the next
 }
 
 // decimal reads digits; -1 when there is anything else.
