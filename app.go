@@ -71,8 +71,8 @@ func (a *App) AdminAddr() net.Addr {
 func (a *App) AddrTLS() net.Addr { return a.addrTLS }
 
 // Run serves until ctx ends, and then ends gracefully: it takes no new request, answers those in flight, has the consumer
-// stop at a clean place and everything published flushed. The error is nil after a graceful end; it says what failed, or
-// that the end took longer than the shutdown time-out and was cut off.
+// stop at a clean place and everything published flushed. The error is nil after a graceful end; it says what failed, or what was
+// cut off as it took longer than it may. Clients who were cut off as they had not sent all of their request are no error.
 func (a *App) Run(ctx context.Context) error {
 	if isVolatile(a.broker) && a.store.Volatile() {
 		a.logger.WarnContext(ctx, "broker and store are in memory: nothing outlives this process")
@@ -179,10 +179,7 @@ func (a *App) drain(server *http.Server, running *sync.WaitGroup, cutOff context
 	a.health.draining.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout)
 	defer cancel()
-	err := server.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("requests in flight were cut off: %w", err), server.Close())
-	}
+	err := a.endRequests(ctx, server, a.cfg.ShutdownTimeout*2/3)
 	ended := make(chan struct{})
 	go func() {
 		if a.spool != nil {
@@ -202,6 +199,26 @@ func (a *App) drain(server *http.Server, running *sync.WaitGroup, cutOff context
 	}
 	a.logger.Info("ended", "took", time.Since(start).Round(time.Millisecond).String(), "clean", err == nil)
 	return err
+}
+
+// endRequests has the server end in the time; the rest is for what they published, and for the consumer, which clients must not keep
+// from a clean place. A client that has not sent its request, or does not take its answer, is cut off, and that is its own
+// fault: the error is for requests that were accepted.
+func (a *App) endRequests(ctx context.Context, server *http.Server, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	a.load.Drain(timeout)
+	err := server.Shutdown(ctx)
+	if err == nil {
+		return nil
+	}
+	if accepted := a.load.Accepted(); accepted > 0 {
+		err = fmt.Errorf("requests in flight were cut off (%d): %w", accepted, err)
+	} else {
+		a.logger.Warn("clients that were too slow were cut off", "after", timeout.String(), "error", err)
+		err = nil
+	}
+	return errors.Join(err, server.Close())
 }
 
 func (a *App) await(ctx context.Context, ended <-chan struct{}, cutOff context.CancelFunc) error {

@@ -78,7 +78,7 @@ type Config struct {
 	// TrustedProxies may say in headers where a request comes from.
 	TrustedProxies []netip.Prefix
 	// MaxRequests is how many requests that publish may be in flight, and as many that query; MaxBodyMemory is how many bytes
-	// their large bodies may take, MaxConnections how many connections may be open.
+	// their large bodies and what is made of them may take, MaxConnections how many connections may be open.
 	MaxRequests    int
 	MaxBodyMemory  int64
 	MaxConnections int
@@ -178,6 +178,9 @@ func (c Config) Validate() error {
 	if err := c.checkSpool(); err != nil {
 		return err
 	}
+	if err := c.checkLimits(); err != nil {
+		return err
+	}
 	return c.checkSecurity()
 }
 
@@ -240,8 +243,8 @@ func (c *Config) settings() []*setting {
 		{name: "rate-limit-fail", usage: "`what` to do while that Redis is away: open, let requests through, or closed, refuse them", value: choice(&c.RateLimitFail, failOpen, failClosed)},
 		{name: "trusted-proxies", usage: "`networks` of the proxies that may say in Forwarded or X-Forwarded-For where a request comes from, with commas between them", value: networks(&c.TrustedProxies)},
 		{name: "max-requests", usage: "`number` of requests that may be in flight, those that publish and those that read each; more get 503 at once", value: integer(&c.MaxRequests, 1, maxInFlight)},
-		{name: "max-body-memory", usage: "`bytes` that the large bodies in flight may take together; the next gets 503 at once", value: integer(&c.MaxBodyMemory, 1<<20, maxMemory)},
-		{name: "max-connections", usage: "`number` of connections that may be open; more are closed at once", value: integer(&c.MaxConnections, 1, maxConnections)},
+		{name: "max-body-memory", usage: "`bytes` that the large bodies in flight, and what is made of them, may take together; the next gets 503 at once", value: integer(&c.MaxBodyMemory, 1<<20, maxMemory)},
+		{name: "max-connections", usage: "`number` of connections that may be open; above it the one that has waited longest for a request is closed, or the new one where none waits", value: integer(&c.MaxConnections, 1, maxConnections)},
 		{name: "query-timeout", usage: "how `long` the store may take for a query, or for the first event of one without limit", value: duration(&c.QueryTimeout, 10*time.Millisecond, 10*time.Minute)},
 		{name: "max-queries", usage: "`number` of queries that may wait for their first event, and half as many without limit that may be under way; more get 503 at once", value: integer(&c.MaxQueries, 2, maxInFlight)},
 	}

@@ -209,7 +209,7 @@ func (s *halfSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *m
 	s.running.Go(func() {
 		defer close(out)
 		for msg := range messages {
-			if o, _ := application.OriginFrom(msg.Context()); o.Partition == 1 {
+			if o, _ := application.OriginFrom(msg.Context()); o.Partition == 1 { //nolint:contextcheck // only the origin is taken from it
 				continue
 			}
 			select {

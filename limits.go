@@ -26,6 +26,21 @@ const (
 	maxConnections = 1_000_000
 )
 
+// checkLimits refuses what has no effect without a limit: somebody may rely on there being one.
+func (c *Config) checkLimits() error {
+	if c.RateLimitPublish.Units+c.RateLimitRead.Units > 0 {
+		return nil
+	}
+	const needsLimit = "needs --rate-limit-publish or --rate-limit-read: there is nothing to limit without"
+	if c.RateLimitStore != "" {
+		return c.setting("rate-limit-store").fault(needsLimit)
+	}
+	if c.RateLimitFail == failClosed {
+		return c.setting("rate-limit-fail").fault(needsLimit)
+	}
+	return nil
+}
+
 func provideLoad(cfg valid) *rest.Load {
 	return rest.NewLoad(rest.Bounds{Requests: cfg.MaxRequests, Bodies: cfg.MaxBodyMemory, Connections: cfg.MaxConnections})
 }

@@ -3,6 +3,7 @@ package netstreamflow_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -35,7 +36,11 @@ func TestLimitSettings(t *testing.T) {
 		"max-queries":     {"2": "", "1": "from 2"},
 	} {
 		for value, allowed := range values {
-			cfg, err := load(t, []string{"--" + flag + "=" + value}, nil)
+			args := []string{"--" + flag + "=" + value}
+			if flag == "rate-limit-store" || flag == "rate-limit-fail" {
+				args = append(args, "--rate-limit-read=1/s")
+			}
+			cfg, err := load(t, args, nil)
 			if err == nil {
 				err = cfg.Validate()
 			}
@@ -44,6 +49,26 @@ func TestLimitSettings(t *testing.T) {
 			}
 			if err != nil && strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("a secret is shown: %v", err)
+			}
+		}
+	}
+}
+
+// TestLimitSettingsWithoutLimit: what only has an effect on limits is refused where there is none.
+func TestLimitSettingsWithoutLimit(t *testing.T) {
+	for _, flag := range []string{"--rate-limit-store=redis://h:6379/1", "--rate-limit-fail=closed"} {
+		for _, limit := range []string{"--rate-limit-publish=0", "--rate-limit-publish=1/s", "--rate-limit-read=1/s"} {
+			cfg, err := load(t, []string{flag, limit}, nil)
+			if err == nil {
+				err = cfg.Validate()
+			}
+			var fault *netstreamflow.SettingError
+			name, _, _ := strings.Cut(flag, "=")
+			switch limited := limit != "--rate-limit-publish=0"; {
+			case limited && err != nil:
+				t.Errorf("%s %s: %v", flag, limit, err)
+			case !limited && (!errors.As(err, &fault) || !strings.Contains(err.Error(), name+" ") || !strings.Contains(err.Error(), "needs --rate-limit-publish")):
+				t.Errorf("%s %s: %v", flag, limit, err)
 			}
 		}
 	}

@@ -19,7 +19,7 @@ type bounds struct {
 func newBounds(l *rest.Load, g *store.Guard, r *limit.Redis) bounds { return bounds{l, g, r} }
 
 var (
-	descLoad            = desc("load_in_use", "What is in use of a bound of the load: requests that publish, that read and of administration, open connections.", labelBound)
+	descLoad            = desc("load_in_use", "What is in use of a bound of the load: requests that publish, that read, of administration and of documents, open connections.", labelBound)
 	descLoadLimit       = desc("load_limit", "The bounds of the load.", labelBound)
 	descLoadRefused     = desc("load_refused_total", "Requests and connections that were above a bound of the load.", labelBound)
 	descBodies          = desc("load_body_bytes", "Bytes that bodies in flight take, without the first 32 KiB of each over HTTP/1.1.")
@@ -44,6 +44,7 @@ const (
 	boundPublish     = "publish_requests"
 	boundRead        = "read_requests"
 	boundAdmin       = "admin_requests"
+	boundDocuments   = "document_requests"
 	boundConnections = "connections"
 )
 
@@ -53,6 +54,7 @@ func (b bounds) collect(to emitter, answers answering) {
 		boundPublish:     {float64(s.Publishing), float64(s.Bounds.Requests)},
 		boundRead:        {float64(s.Querying), float64(s.Bounds.Requests)},
 		boundAdmin:       {float64(s.Administering), float64(s.MaxAdministering)},
+		boundDocuments:   {float64(s.Documents), float64(s.Bounds.Requests)},
 		boundConnections: {float64(s.Connections), float64(s.Bounds.Connections)},
 	} {
 		to.gauge(descLoad, use[0], bound)
@@ -61,6 +63,7 @@ func (b bounds) collect(to emitter, answers answering) {
 	to.counter(descLoadRefused, s.RefusedPublishing, boundPublish)
 	to.counter(descLoadRefused, s.RefusedQuerying, boundRead)
 	to.counter(descLoadRefused, s.RefusedAdministering, boundAdmin)
+	to.counter(descLoadRefused, s.RefusedDocuments, boundDocuments)
 	to.counter(descLoadRefused, s.RefusedConnections, boundConnections)
 	to.gauge(descBodies, float64(s.Bodies))
 	to.gauge(descBodiesLimit, float64(s.Bounds.Bodies))

@@ -191,13 +191,13 @@ func TestMetricsCount(t *testing.T) {
 			"outcome=ok,query=event": 1, "outcome=failed,query=event": 0, "outcome=ok,query=list": 1, "outcome=failed,query=list": 0,
 		},
 		"netstreamflow_load_in_use": {
-			"bound=publish_requests": 0, "bound=read_requests": 0, "bound=admin_requests": 0, "bound=connections": 1,
+			"bound=publish_requests": 0, "bound=read_requests": 0, "bound=admin_requests": 0, "bound=document_requests": 0, "bound=connections": 1,
 		},
 		"netstreamflow_load_limit": {
-			"bound=publish_requests": 1024, "bound=read_requests": 1024, "bound=admin_requests": 16, "bound=connections": 8192,
+			"bound=publish_requests": 1024, "bound=read_requests": 1024, "bound=admin_requests": 16, "bound=document_requests": 1024, "bound=connections": 8192,
 		},
 		"netstreamflow_load_refused_total": {
-			"bound=publish_requests": 0, "bound=read_requests": 0, "bound=admin_requests": 0, "bound=connections": 0,
+			"bound=publish_requests": 0, "bound=read_requests": 0, "bound=admin_requests": 0, "bound=document_requests": 0, "bound=connections": 0,
 		},
 		"netstreamflow_load_body_bytes":                  {"": 0},
 		"netstreamflow_load_body_limit_bytes":            {"": 128 << 20},

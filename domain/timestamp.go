@@ -25,7 +25,7 @@ func parseTimestamp(s []byte) (time.Time, bool) {
 	offset, offsetOK := zone(rest)
 	day, dayOK := date(decimal(s[:4]), decimal(s[5:7]), decimal(s[8:10]))
 	hour, minute, second := decimal(s[11:13]), decimal(s[14:16]), decimal(s[17:seconds])
-	if !fractionOK || !offsetOK || !dayOK || !clock(hour, minute) || second < 0 || second > 60 {
+	if !fractionOK || !offsetOK || !dayOK || !clock(hour, minute) || !isSecond(second) {
 		return time.Time{}, false
 	}
 	t := day.Add(time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(second)*time.Second + time.Duration(nanos) - offset)
@@ -52,6 +52,9 @@ func decimal(s []byte) int {
 	}
 	return n
 }
+
+// isSecond is also true for the leap second.
+func isSecond(second int) bool { return second >= 0 && second <= 60 }
 
 func clock(hour, minute int) bool { return hour >= 0 && hour < 24 && minute >= 0 && minute < 60 }
 

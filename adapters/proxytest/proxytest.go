@@ -67,7 +67,7 @@ func (p *Proxy) Start(t *testing.T) {
 
 // connect has the client's bytes passed on; while everything is kept back, the server need not be there.
 func (p *Proxy) connect(client net.Conn) {
-	server, err := net.Dial("tcp", p.target)
+	server, err := new(net.Dialer).DialContext(context.Background(), "tcp", p.target)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conns = append(p.conns, client)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -171,6 +172,39 @@ func TestSignalUnderLoadLosesNoAnswer(t *testing.T) {
 	}
 	if published < float64(accepted.Load()) || stored != published {
 		t.Errorf("%d accepted, %v published, %v stored", accepted.Load(), published, stored)
+	}
+}
+
+// TestSlowClientsDoNotKeepTheEnd has clients that never send all of a request, or never read an answer, at the time of the signal:
+// the consumer ends at a clean place all the same, and nothing that was accepted is lost.
+func TestSlowClientsDoNotKeepTheEnd(t *testing.T) {
+	s := serve(t, "--shutdown-timeout", "9s")
+	s.awaitReady()
+	slow := func(request string) {
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow("POST /api/events/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n[")
+	slow("GET /api/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+	// More than the buffers between the two take.
+	slow(strings.Repeat("GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n", 20))
+	if status := s.post(`{"userId":"u","eventType":"t"}`); status != http.StatusAccepted {
+		t.Fatal(status)
+	}
+	start := time.Now()
+	code := s.end(terminate)
+	ended := s.logged("ended")
+	if took := time.Since(start); code != 0 || took > 9*time.Second || len(ended) != 1 || ended[0]["clean"] != true {
+		t.Errorf("exit status %d after %v, %v", code, took, ended)
+	}
+	if stored := s.logged("event consumed"); len(stored) != 1 {
+		t.Errorf("%v", stored)
 	}
 }
 

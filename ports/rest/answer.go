@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Header values that many answers share. Nothing may change them.
@@ -38,7 +39,12 @@ type answer struct {
 	bodyBegun, bodyRead bool
 	// principal is who calls.
 	principal Principal
+	// deadlines are those of the service, nil for none that are brought forward.
+	deadlines *deadlines
 }
+
+// takeTimeout is how long a client may take to receive an answer that is more than one piece.
+const takeTimeout = 2 * time.Minute
 
 // addVary keeps what was said before: the answer varies by the origin, too, where pages of other sites may call.
 func addVary(h http.Header, names []string) {
@@ -71,6 +77,9 @@ func (w *answer) send(status int, contentType []string, body []byte) {
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
 	if !w.head {
+		if len(body) > bufferSize {
+			defer w.deadlines.begin(http.NewResponseController(w.ResponseWriter).SetWriteDeadline, takeTimeout)()
+		}
 		// The client that is gone is the only error.
 		_, _ = w.Write(body) //nolint:gosec // no page: all of it is JSON, or comes with the program
 	}

@@ -12,6 +12,19 @@ import (
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
+// What a batch takes of the memory for bodies until it is answered: its text twice, as it came and as it goes to the log, and
+// eventMemory for each of its events, which is what one takes on its way beside its text. A third copy of the text is the most
+// that the events of a large batch take together: it is taken as the body comes, so that a batch is not refused at its end.
+const (
+	batchCopies = 3
+	eventMemory = 1536
+)
+
+// holdEvents takes the memory for n events of the text.
+func (b *buffer) holdEvents(n int) error {
+	return b.holdAll(int64(cap(b.b)) + int64(len(b.b)) + int64(n)*eventMemory)
+}
+
 // publishBatch is POST /api/events/batch.
 func (a *api) publishBatch(w *answer, r *http.Request) error {
 	key, err := publishParams(r)
@@ -24,6 +37,7 @@ func (a *api) publishBatch(w *answer, r *http.Request) error {
 	}
 	body := newBuffer()
 	defer body.free()
+	body.copies = batchCopies
 	if err := body.read(w, r, a.Load, a.MaxBatchBody, a.BatchTimeout); err != nil {
 		return err
 	}
@@ -31,7 +45,7 @@ func (a *api) publishBatch(w *answer, r *http.Request) error {
 	if media == mediaNDJSON {
 		read = a.readLines
 	}
-	candidates, err := read(body.b)
+	candidates, err := read(body)
 	if err != nil {
 		return err
 	}
@@ -49,10 +63,13 @@ func (a *api) publishBatch(w *answer, r *http.Request) error {
 }
 
 // readArray reads the events of a JSON array. An element that is not JSON makes the whole text something else than JSON.
-func (a *api) readArray(text []byte) ([]application.Candidate, error) {
-	elements, err := domain.SplitArray(text)
+func (a *api) readArray(body *buffer) ([]application.Candidate, error) {
+	elements, err := domain.SplitArray(body.b)
 	if errors.Is(err, domain.ErrTooLarge) || len(elements) > a.MaxBatch {
 		return nil, a.tooMany()
+	}
+	if err == nil {
+		err = body.holdEvents(len(elements))
 	}
 	if err != nil {
 		return nil, err
@@ -77,9 +94,12 @@ func within(err *domain.InvalidError, i int) *problem {
 }
 
 // readLines reads the events of NDJSON, where each line stands for itself.
-func (a *api) readLines(text []byte) ([]application.Candidate, error) {
+func (a *api) readLines(body *buffer) ([]application.Candidate, error) {
+	if err := body.holdEvents(min(bytes.Count(body.b, []byte{'\n'})+1, a.MaxBatch)); err != nil {
+		return nil, err
+	}
 	var candidates []application.Candidate
-	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
+	for line := range bytes.SplitSeq(body.b, []byte{'\n'}) {
 		line = bytes.Trim(line, " \t\r")
 		if len(line) == 0 {
 			continue

@@ -23,6 +23,10 @@ type buffer struct {
 	load       *Load
 	held       int64
 	publishing bool
+	// copies is how often the memory counts as the body comes, for what is made of it: once for zero.
+	copies int64
+	// announced is the length that the header tells, 0 where it tells none.
+	announced int64
 }
 
 const (
@@ -49,7 +53,7 @@ func (b *buffer) free() {
 	if b.publishing {
 		b.load.publishing.give(1)
 	}
-	b.load, b.held, b.publishing = nil, 0, false
+	b.load, b.held, b.publishing, b.copies, b.announced = nil, 0, false, 0, 0
 	if cap(b.b) <= maxPooled {
 		b.b = b.b[:0]
 		buffers.Put(b)
@@ -63,13 +67,13 @@ func (b *buffer) read(w *answer, r *http.Request, load *Load, limit int64, timeo
 	if r.ContentLength > limit {
 		return bodyTooLarge(limit)
 	}
-	b.load = load
+	b.load, b.announced = load, max(0, r.ContentLength)
 	// Of HTTP/2 one connection has many requests: their number does not bound the first piece of each body.
 	if load != nil && r.ProtoMajor > 1 && !b.hold(bufferSize) {
 		return errBodies
 	}
-	control := http.NewResponseController(w.ResponseWriter)
-	_ = control.SetReadDeadline(time.Now().Add(timeout))
+	// The deadline ends nothing but the reading: HTTP/1 forgets it at the body's end, and HTTP/2 holds no more than the body to it.
+	defer w.deadlines.begin(http.NewResponseController(w.ResponseWriter).SetReadDeadline, timeout)()
 	body := io.Reader(r.Body)
 	if r.ContentLength < 0 {
 		body = http.MaxBytesReader(w.ResponseWriter, r.Body, limit)
@@ -79,8 +83,6 @@ func (b *buffer) read(w *answer, r *http.Request, load *Load, limit int64, timeo
 		return bodyError(err)
 	}
 	w.bodyRead = true
-	// The deadline would end the request's context while the event is being published.
-	_ = control.SetReadDeadline(time.Time{})
 	if len(b.b) == 0 {
 		return faulty(malformed, fault{"", "", "the body is empty"})
 	}
@@ -111,11 +113,16 @@ func (b *buffer) readAll(body io.Reader, limit int64) error {
 	}
 }
 
-// grow doubles the buffer, up to what a body of the limit needs, if there is memory left for bodies.
+// grow doubles the buffer, up to what the body needs, if there is memory left for bodies. A body of which an eighth has come as
+// announced gets all that it needs: else many that grow at the same time would keep each other from ever being whole.
 func (b *buffer) grow(limit int64) error {
 	old := int64(cap(b.b))
-	size := max(min(2*old, limit+1), old+bufferSize) // one more than the limit, to find the end
-	if more := size - max(old, bufferSize); b.load != nil && more > 0 && !b.hold(more) {
+	size := min(2*old, limit+1) // one more than the limit, to find the end
+	if b.announced >= old && b.announced/8 <= old {
+		size = b.announced + 1
+	}
+	size = max(size, old+bufferSize)
+	if more := size - max(old, bufferSize); b.load != nil && more > 0 && !b.hold(more*max(1, b.copies)) {
 		return errBodies
 	}
 	grown := make([]byte, len(b.b), size)
@@ -131,6 +138,14 @@ func (b *buffer) hold(n int64) bool {
 	}
 	b.held += n
 	return true
+}
+
+// holdAll takes what is left of n bytes, of which the buffer may have some.
+func (b *buffer) holdAll(n int64) error {
+	if more := n - b.held; b.load != nil && more > 0 && !b.hold(more) {
+		return errBodies
+	}
+	return nil
 }
 
 func bodyTooLarge(limit int64) *problem {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 )
 
 // chunks is an answer of any length in constant memory. Nothing is sent before the first piece is full, so that an error
@@ -56,7 +55,7 @@ func (c *chunks) flush() error {
 		c.begin()
 	}
 	// A deadline for each piece: an answer may take as long as it is long, a client that reads nothing may not.
-	_ = c.control.SetWriteDeadline(time.Now().Add(c.api.ChunkTimeout))
+	defer c.w.deadlines.begin(c.control.SetWriteDeadline, c.api.ChunkTimeout)()
 	_, err := c.w.Write(c.text)
 	if cap(c.text) > maxPooled {
 		c.text = c.buffer.b // one large event does not keep its memory until the end

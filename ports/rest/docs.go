@@ -14,6 +14,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 	"github.com/gorilla/mux"
@@ -43,16 +44,24 @@ const nothingPolicy = "default-src 'none'; frame-ancestors 'none'"
 // document is something that does not change while the program runs.
 type document struct {
 	contentType string
-	body        []byte
-	// packed is the body in gzip, nil where it is not worth it.
-	packed []byte
-	etag   string
-	policy string
+	// body is nil where plain makes it, from packed, which is the same in gzip.
+	body, packed []byte
+	plain        func() ([]byte, error)
+	etag         string
+	policy       string
 }
 
 func newDocument(contentType string, body []byte) *document {
 	sum := sha256.Sum256(body)
 	return &document{contentType: contentType, body: body, etag: base64.RawURLEncoding.EncodeToString(sum[:12]), policy: nothingPolicy}
+}
+
+// pack says that the body is packed. Few clients need it otherwise: it is unpacked for the first of those, once for all, as each
+// may take its time to read it.
+func (d *document) pack() {
+	packed := d.body
+	d.body, d.packed = nil, packed
+	d.plain = sync.OnceValues(func() ([]byte, error) { return unpack(packed) })
 }
 
 // docs are the documents of the API, and what shows them.
@@ -98,7 +107,7 @@ func swaggerAssets() (map[string]*document, error) {
 		body, readErr := fs.ReadFile(static.FS, f.Name())
 		asset := newDocument(assetTypes[path.Ext(name)], body)
 		if isPacked {
-			asset.packed = body
+			asset.pack()
 		}
 		assets[name] = asset
 		err = errors.Join(err, readErr)
@@ -148,9 +157,9 @@ func (d *document) serve(w *answer, r *http.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	if d.packed != nil && h["Content-Encoding"] == nil {
+	if body == nil {
 		var err error
-		if body, err = unpack(d.packed); err != nil {
+		if body, err = d.plain(); err != nil {
 			return err
 		}
 	}
@@ -180,7 +189,6 @@ func knows(r *http.Request, tag string) bool {
 	return false
 }
 
-// unpack is for the rare client that does not take gzip: the plain text does not stay in memory.
 func unpack(packed []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -112,4 +114,36 @@ func TestSwaggerAssets(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, plain.body, string(unpacked))
 	}
+}
+
+// TestDocumentsAreUnpackedOnce has clients that do not take gzip cost no memory of their own.
+func TestDocumentsAreUnpackedOnce(t *testing.T) {
+	s := newService(t)
+	ask := func() {
+		r := httptest.NewRequest(http.MethodGet, "/swagger/swagger-ui-bundle.js", http.NoBody)
+		s.api.ServeHTTP(unread{http.Header{}, nil}, r)
+	}
+	ask()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 20 {
+		ask()
+	}
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+}
+
+// unread is an answer that nobody keeps, and that waits for the gate if there is one.
+type unread struct {
+	header http.Header
+	gate   chan struct{}
+}
+
+func (u unread) Header() http.Header { return u.header }
+func (u unread) WriteHeader(int)     {}
+func (u unread) Write(b []byte) (int, error) {
+	if u.gate != nil {
+		<-u.gate
+	}
+	return len(b), nil
 }

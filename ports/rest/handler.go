@@ -110,8 +110,8 @@ func (s *resource) serve(h handler, w *answer, r *http.Request) error {
 	if err := s.authorise(w, r); err != nil {
 		return err
 	}
-	if s.counted || s.admin {
-		leave, ok := s.api.Load.enter(r, s.admin)
+	if s.bounded() {
+		leave, ok := s.api.Load.enter(r, s)
 		if !ok {
 			return errRequests
 		}

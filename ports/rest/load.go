@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,9 +24,10 @@ const maxAdministering = 16
 // Bounds say how much may be under way at a time. Zero means the default.
 type Bounds struct {
 	// Requests is how many requests that publish may be in flight, and as many that query: a broker that is away must not
-	// take queries with it, nor a store that is slow the events.
+	// take queries with it, nor a store that is slow the events. As many may be for documents, such as the Swagger UI.
 	Requests int
-	// Bodies is how many bytes the bodies in flight may take, without the first 32 KiB of each that comes over HTTP/1.1.
+	// Bodies is how many bytes the bodies in flight may take, without the first 32 KiB of one event's that comes over HTTP/1.1, and
+	// a batch's with what is made of it.
 	Bodies int64
 	// Connections is how many may be open, over all listeners of [Load.Listener].
 	Connections int
@@ -35,8 +37,10 @@ type Bounds struct {
 type Load struct {
 	bounds                              Bounds
 	publishing, querying, administering gauge
+	documents                           gauge
 	sockets, bodies                     gauge
 	waiting                             waiting
+	deadlines                           deadlines
 	refusedConnections                  atomic.Int64
 	limited, uncounted                  atomic.Int64
 }
@@ -49,8 +53,12 @@ type LoadState struct {
 	// bytes of large bodies, Connections those that are open.
 	Publishing, Querying, Administering, MaxAdministering, Connections int
 	Bodies                                                             int64
+	// Documents are requests in flight for what everybody may read, such as the Swagger UI, without those for health. Their bound
+	// is Bounds.Requests.
+	Documents int
 	// The refused are what was above a bound; of connections also those that then took the place of another one.
 	RefusedPublishing, RefusedQuerying, RefusedAdministering, RefusedBodies, RefusedConnections int64
+	RefusedDocuments                                                                            int64
 	// Limited counts requests above a caller's limit, Uncounted those whose limiter could not tell.
 	Limited, Uncounted int64
 }
@@ -62,7 +70,7 @@ func NewLoad(b Bounds) *Load {
 	setDefault(&b.Connections, DefaultMaxConnections)
 	l := &Load{bounds: b}
 	l.publishing.most, l.querying.most = int64(b.Requests), int64(b.Requests)
-	l.administering.most = maxAdministering
+	l.administering.most, l.documents.most = maxAdministering, int64(b.Requests)
 	l.bodies.most, l.sockets.most = b.Bodies, int64(b.Connections)
 	return l
 }
@@ -73,12 +81,13 @@ func (l *Load) State() LoadState {
 		Bounds:     l.bounds,
 		Publishing: int(l.publishing.now.Load()), Querying: int(l.querying.now.Load()), Connections: int(l.sockets.now.Load()),
 		Administering: int(l.administering.now.Load()), MaxAdministering: maxAdministering,
-		Bodies:               l.bodies.now.Load(),
+		Bodies: l.bodies.now.Load(), Documents: int(l.documents.now.Load()),
 		RefusedPublishing:    l.publishing.refused.Load(),
 		RefusedQuerying:      l.querying.refused.Load(),
 		RefusedAdministering: l.administering.refused.Load(),
 		RefusedBodies:        l.bodies.refused.Load(),
 		RefusedConnections:   l.refusedConnections.Load(),
+		RefusedDocuments:     l.documents.refused.Load(),
 		Limited:              l.limited.Load(), Uncounted: l.uncounted.Load(),
 	}
 }
@@ -115,13 +124,18 @@ var (
 	errBodies   = fmt.Errorf("%w: the bodies in flight take too much memory", domain.ErrOverloaded)
 )
 
+// bounded says whether requests for the resource are counted: all but those for health, which is told at any time.
+func (s *resource) bounded() bool { return !strings.HasPrefix(s.path, "/health/") }
+
 // enter takes a request in flight until leave. For one that publishes it only looks whether there is room: that is in flight when
 // its body is there.
-func (l *Load) enter(r *http.Request, admin bool) (leave func(), ok bool) {
+func (l *Load) enter(r *http.Request, s *resource) (leave func(), ok bool) {
 	g := &l.querying
 	switch {
-	case admin:
+	case s.admin:
 		g = &l.administering
+	case s.public:
+		g = &l.documents
 	case r.Method == http.MethodPost:
 		return func() {}, !l.publishing.full()
 	}

@@ -100,6 +100,31 @@ func TestRequestsInFlight(t *testing.T) {
 	assert.Contains(t, b.logs.String(), "there is too much to do")
 }
 
+// TestDocumentsAreBounded has clients that do not read what is for everybody.
+func TestDocumentsAreBounded(t *testing.T) {
+	s := newService(t, func(o *Options) { o.Load = NewLoad(Bounds{Requests: 2}) })
+	gate := make(chan struct{})
+	var running sync.WaitGroup
+	for range 2 {
+		running.Go(func() {
+			s.api.ServeHTTP(unread{http.Header{}, gate}, httptest.NewRequest(http.MethodGet, "/swagger/swagger-ui-bundle.js", http.NoBody))
+		})
+	}
+	eventually(t, func() bool { return s.api.Load.State().Documents == 2 })
+	for _, path := range []string{"/swagger", "/swagger/start.js", "/openapi.json", "/openapi.yaml"} {
+		w := s.get(path)
+		assert.Equal(t, http.StatusServiceUnavailable, w.StatusCode, path)
+		assert.Equal(t, typePrefix+"overloaded", decode[problemBody](t, w).Type)
+	}
+	assert.Equal(t, http.StatusOK, s.get("/health/live").StatusCode)
+	assert.Equal(t, http.StatusOK, s.get("/api/events").StatusCode)
+	assert.Equal(t, int64(4), s.api.Load.State().RefusedDocuments)
+	close(gate)
+	running.Wait()
+	assert.Zero(t, s.api.Load.State().Documents)
+	assert.Equal(t, http.StatusOK, s.get("/swagger").StatusCode)
+}
+
 // stuckLog is a broker that tells nothing before the gate opens.
 type stuckLog struct {
 	application.LogInspector
@@ -167,7 +192,7 @@ func TestPanicLeavesNothingInFlight(t *testing.T) {
 
 // TestBodiesInMemory fills the memory for bodies with batches: the next large one is refused, small ones are not.
 func TestBodiesInMemory(t *testing.T) {
-	b := newBusy(t, Bounds{Bodies: 4 << 20})
+	b := newBusy(t, Bounds{Bodies: 7 << 20})
 	large := "[" + smallEvent + strings.Repeat(" ", 1<<20) + "]"
 	var running sync.WaitGroup
 	for range 2 {
@@ -194,7 +219,32 @@ func TestBodiesInMemory(t *testing.T) {
 	eventually(t, func() bool { return b.publishing.Load() == 3 })
 	held := b.api.Load.State().Bodies
 	assert.Greater(t, held, int64(2<<20))
-	assert.LessOrEqual(t, held, int64(4<<20))
+	assert.LessOrEqual(t, held, int64(7<<20))
+	close(b.gate)
+	running.Wait()
+	assert.Zero(t, b.api.Load.State().Bodies)
+}
+
+// TestBatchesCountTheirEvents: many short events take far more than their text, and a text is there twice.
+func TestBatchesCountTheirEvents(t *testing.T) {
+	b := newBusy(t, Bounds{})
+	array := "[" + strings.Repeat(smallEvent+",", 999) + smallEvent + "]"
+	lines := strings.Repeat(smallEvent+"\n", 1000)
+	long := "[" + smallEvent + strings.Repeat(" ", 1<<20) + "]"
+	var running sync.WaitGroup
+	var most int64
+	for i, body := range []string{array, lines, long} {
+		media := mediaJSON
+		if body == lines {
+			media = mediaNDJSON
+		}
+		running.Go(func() { b.send(http.MethodPost, batchPath, body, "Content-Type: "+media) })
+		eventually(t, func() bool { return b.publishing.Load() == int64(i+1) })
+		more := b.api.Load.State().Bodies - most
+		most += more
+		assert.Greater(t, more, []int64{1000 * eventMemory, 1000 * eventMemory, 2 << 20}[i])
+		assert.Less(t, more, int64(4<<20))
+	}
 	close(b.gate)
 	running.Wait()
 	assert.Zero(t, b.api.Load.State().Bodies)
@@ -221,6 +271,20 @@ func TestBodyMemoryIsWhatItNeeds(t *testing.T) {
 		assert.Len(t, b.b, size)
 		assert.LessOrEqual(t, cap(b.b), max(bufferSize, min(2*size+bufferSize, 16<<20+bufferSize)))
 		assert.Equal(t, int64(max(0, cap(b.b)-bufferSize)), load.State().Bodies)
+		b.free()
+		assert.Zero(t, load.State().Bodies)
+	}
+}
+
+// TestBodyThatComesHasItsMemory: what is announced costs nothing, and all of it once an eighth has come, so that bodies which come
+// at the same time do not keep each other from being whole.
+func TestBodyThatComesHasItsMemory(t *testing.T) {
+	const announced = 8 << 20
+	for come, want := range map[int]int64{64 << 10: 128<<10 - bufferSize, 2 << 20: announced + 1 - bufferSize} {
+		load := NewLoad(Bounds{})
+		b := &buffer{b: make([]byte, 0, bufferSize), load: load, announced: announced, copies: batchCopies}
+		require.NoError(t, b.readAll(bytes.NewReader(make([]byte, come)), 16<<20))
+		assert.Equal(t, want*batchCopies, load.State().Bodies, come)
 		b.free()
 		assert.Zero(t, load.State().Bodies)
 	}

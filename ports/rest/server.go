@@ -11,8 +11,8 @@ const maxStreams = 128
 // NewServer returns a server for the handler that no slow client can hold up for ever. It uses the Load and the
 // timeouts of o.
 //
-// There is no ReadTimeout: net/http would end the context of any request that takes longer, a long answer included. The
-// handler bounds the arrival of each body, and the writing of each long answer, by itself.
+// There is no ReadTimeout, which would be one for all bodies: the handler bounds the arrival of each by what it is, as it does the
+// writing of each long answer, and brings both forward when the service ends ([Load.Drain]).
 func NewServer(h http.Handler, o Options) *http.Server {
 	o = o.withDefaults()
 	return &http.Server{

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -84,22 +85,62 @@ func TestSlowBodyOfAnotherRequest(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF, "the connection is of no more use")
 }
 
-// A body's deadline must not end what follows it: net/http watches the connection while the handler works.
+// TestBodyDeadlineEndsWithTheBody: net/http watches the connection while the handler works, and the deadline must not end that, nor
+// the request's context, nor the next request, in HTTP/1 and in HTTP/2.
 func TestBodyDeadlineEndsWithTheBody(t *testing.T) {
-	s := newService(t, func(o *Options) { o.BodyTimeout = 30 * time.Millisecond })
-	s.log.publish = func(ctx context.Context, _ []domain.Event) error {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond): // what takes longer than the body may
-			return nil
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		ended := make(chan error, 2)
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			b := newBuffer()
+			defer b.free()
+			assert.NoError(t, b.read(asAnswer(w), r, nil, 100, 30*time.Millisecond))
+			select {
+			case <-r.Context().Done():
+			case <-time.After(100 * time.Millisecond): // what takes longer than the body may
+			}
+			ended <- r.Context().Err()
+		}))
+		server.EnableHTTP2 = protocol == "HTTP/2.0"
+		server.StartTLS()
+		for range 2 {
+			w, err := server.Client().Post(server.URL, mediaJSON, strings.NewReader(smallEvent))
+			require.NoError(t, err)
+			w.Body.Close()
+			assert.Equal(t, protocol, w.Proto)
+			require.NoError(t, <-ended)
+		}
+		server.Close()
+	}
+}
+
+// TestDrainWaitsForNoClient ends the service's patience with a body that does not come, and with an answer that nobody takes.
+func TestDrainWaitsForNoClient(t *testing.T) {
+	s := newService(t)
+	s.store.stream = func(_ context.Context, _ application.Query, yield func([]byte) error) (string, error) {
+		for {
+			if err := yield([]byte(smallEvent)); err != nil {
+				return "", err
+			}
 		}
 	}
-	c := dial(t, s, s.serve())
-	for range 2 {
-		c.write(fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", postHead, len(smallEvent), smallEvent))
-		assert.Equal(t, http.StatusAccepted, c.read(http.MethodPost, "/api/events").StatusCode)
+	address := s.serve()
+	body, reader := dial(t, s, address), dial(t, s, address)
+	body.write(postHead + "Content-Length: 100\r\n\r\n[")
+	reader.write("GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n")
+	waiting := func() int {
+		s.api.Load.deadlines.mu.Lock()
+		defer s.api.Load.deadlines.mu.Unlock()
+		return len(s.api.Load.deadlines.waiting)
 	}
+	eventually(t, func() bool { return s.api.Load.Accepted() == 1 && waiting() == 2 })
+	start := time.Now()
+	s.api.Load.Drain(50 * time.Millisecond)
+	assert.Equal(t, http.StatusRequestTimeout, body.read(http.MethodPost, "/api/events").StatusCode)
+	eventually(t, func() bool { return s.api.Load.Accepted() == 0 && waiting() == 0 })
+	late := dial(t, s, address)
+	late.write(postHead + "Content-Length: 100\r\n\r\n[")
+	assert.Equal(t, http.StatusRequestTimeout, late.read(http.MethodPost, "/api/events").StatusCode)
+	assert.Less(t, time.Since(start), 10*time.Second)
 }
 
 func TestBodyFraming(t *testing.T) {
@@ -226,7 +267,7 @@ func TestServerHasTimeouts(t *testing.T) {
 	assert.Positive(t, server.WriteTimeout)
 	assert.Positive(t, server.IdleTimeout)
 	assert.Positive(t, server.MaxHeaderBytes)
-	assert.Zero(t, server.ReadTimeout, "it would end long answers")
+	assert.Zero(t, server.ReadTimeout, "each body has a time-out of its own")
 }
 
 func TestNewHandlerChecksOptions(t *testing.T) {
