@@ -200,7 +200,7 @@ func TestMetricsCount(t *testing.T) {
 			"bound=publish_requests": 0, "bound=read_requests": 0, "bound=admin_requests": 0, "bound=document_requests": 0, "bound=connections": 0,
 		},
 		"netstreamflow_load_body_bytes":                  {"": 0},
-		"netstreamflow_load_body_limit_bytes":            {"": 128 << 20},
+		"netstreamflow_load_body_limit_bytes":            {"": 256 << 20},
 		"netstreamflow_load_refused_bodies_total":        {"": 0},
 		"netstreamflow_limiter_limited_requests_total":   {"": 0},
 		"netstreamflow_limiter_uncounted_requests_total": {"": 0},

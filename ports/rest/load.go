@@ -14,7 +14,7 @@ import (
 // Defaults of [Bounds].
 const (
 	DefaultMaxRequests    = 1024
-	DefaultMaxBodies      = 128 << 20
+	DefaultMaxBodies      = 256 << 20
 	DefaultMaxConnections = 8192
 )
 
