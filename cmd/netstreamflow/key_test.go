@@ -72,7 +72,7 @@ func TestKey(t *testing.T) {
 
 func TestBadKeyIsStatus2(t *testing.T) {
 	for want, args := range map[string][]string{
-		"name": {"key", "new"}, "scopes": {"key", "new", "--name", "a", "--scopes", "all"}, `"x"`: {"key", "new", "x"}, "--nope": {"key", "new", "--nope"},
+		"name": {"key", "new"}, "scopes": {"key", "new", "--name", "a", "--scopes", "all"}, "takes no argument": {"key", "new", "x"}, "--nope": {"key", "new", "--nope"},
 	} {
 		status, stdout, stderr := output(t, nil, args...)
 		if status != 2 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, want) {

@@ -80,7 +80,7 @@ The API is described, and can be tried, at http://127.0.0.1:5000/swagger.`,
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return &usageError{fmt.Errorf("%s takes no argument beside flags, but got %d", cmd.Name(), len(args))} // which may be a secret
+		return &usageError{fmt.Errorf("%s takes no argument but flags", cmd.Name())} // what was given may be a secret
 	}
 	return nil
 }
