@@ -34,13 +34,15 @@ func (d *deaf) SubscriberFrom(group string, start broker.Start) (message.Subscri
 	if err != nil || group == "" {
 		return s, err
 	}
-	return &deafSubscriber{Subscriber: s, hears: d.hears}, nil
+	return &deafSubscriber{Subscriber: s, hears: d.hears, to: func(int32) bool { return false }}, nil
 }
 
+// deafSubscriber gets nothing before it hears, and never anything of the partitions that it is deaf to.
 type deafSubscriber struct {
 	message.Subscriber
 
 	hears   chan struct{}
+	to      func(partition int32) bool
 	running sync.WaitGroup
 }
 
@@ -62,6 +64,9 @@ func (s *deafSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *m
 			return
 		}
 		for msg := range messages {
+			if o, _ := application.OriginFrom(msg.Context()); s.to(o.Partition) { //nolint:contextcheck // only the origin is taken from it
+				continue
+			}
 			select {
 			case out <- msg:
 			case <-ctx.Done():
@@ -187,46 +192,9 @@ func (h *half) SubscriberFrom(group string, start broker.Start) (message.Subscri
 	if err != nil || group == "" {
 		return s, err
 	}
-	return &halfSubscriber{Subscriber: s}, nil
-}
-
-type halfSubscriber struct {
-	message.Subscriber
-
-	running sync.WaitGroup
-}
-
-// Assigned implements [broker.Assignee].
-func (s *halfSubscriber) Assigned() []int32 { return s.Subscriber.(broker.Assignee).Assigned() }
-
-// Subscribe implements [message.Subscriber].
-func (s *halfSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	messages, err := s.Subscriber.Subscribe(ctx, topic)
-	if err != nil {
-		return nil, err
-	}
-	out := make(chan *message.Message)
-	s.running.Go(func() {
-		defer close(out)
-		for msg := range messages {
-			if o, _ := application.OriginFrom(msg.Context()); o.Partition == 1 { //nolint:contextcheck // only the origin is taken from it
-				continue
-			}
-			select {
-			case out <- msg:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	return out, nil
-}
-
-// Close implements [message.Subscriber].
-func (s *halfSubscriber) Close() error {
-	err := s.Subscriber.Close()
-	s.running.Wait()
-	return err
+	hears := make(chan struct{})
+	close(hears)
+	return &deafSubscriber{Subscriber: s, hears: hears, to: func(partition int32) bool { return partition == 1 }}, nil
 }
 
 // TestStuckPartitionIsNoticed has another partition go on all the time.

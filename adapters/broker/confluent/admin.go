@@ -65,7 +65,7 @@ func patiently(ctx context.Context, call func(timeout int) error) error {
 	for {
 		next := time.NewTimer(slice)
 		err := call(millis(slice))
-		if code(err) != kafka.ErrTimedOut && code(err) != kafka.ErrTransport {
+		if !isUnanswered(err) {
 			next.Stop()
 			return err
 		}

@@ -84,11 +84,16 @@ func (c *client) drain(p *producer) {
 	}
 }
 
+// isUnanswered says that a call failed as no server answered it.
+func isUnanswered(err error) bool {
+	return code(err) == kafka.ErrTimedOut || code(err) == kafka.ErrTransport
+}
+
 // explain adds to the error of a call that got no answer what librdkafka has told of.
 func (c *client) explain(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !errors.Is(err, context.DeadlineExceeded) && code(err) != kafka.ErrTimedOut && code(err) != kafka.ErrTransport {
+	if !errors.Is(err, context.DeadlineExceeded) && !isUnanswered(err) {
 		return err
 	}
 	if age := time.Since(c.troubleAt); c.trouble != nil && age < troubleAge {
