@@ -20,8 +20,10 @@ const recordVersion = 2
 type batch struct {
 	topic   string
 	records []*sarama.ProducerMessage
-	errs    []error
-	done    chan struct{}
+	// sent are the copies that the last producer got.
+	sent []sarama.ProducerMessage
+	errs []error
+	done chan struct{}
 	// producer is the one that was used last; reason says why the batch is sent again.
 	producer atomic.Pointer[producer]
 	reason   atomic.Pointer[error]
@@ -42,8 +44,10 @@ func newBatch(topic string, msgs []*message.Message) *batch {
 // kind is that of the producer to send the batch with.
 func (b *batch) kind() kind { return kind{topic: b.topic, gathers: len(b.records) > 1} }
 
-// send sends those records that fit, all at once, and notes what becomes of each.
+// send sends those records that fit, all at once, and notes what becomes of each. The producer gets copies: Sarama may still read
+// a record whose error it has returned.
 func (b *batch) send(p *producer) {
+	b.sent = make([]sarama.ProducerMessage, len(b.records))
 	fitting := make([]*sarama.ProducerMessage, 0, len(b.records))
 	for i, r := range b.records {
 		b.errs[i] = nil
@@ -51,7 +55,8 @@ func (b *batch) send(p *producer) {
 			b.errs[i] = fmt.Errorf("%w: a record of %d bytes: topic %s takes %d", domain.ErrTooLarge, size, b.topic, p.limit)
 			continue
 		}
-		fitting = append(fitting, r)
+		b.sent[i] = *r
+		fitting = append(fitting, &b.sent[i])
 	}
 	if len(fitting) == 0 {
 		return
@@ -116,7 +121,7 @@ func (b *batch) outcome(msgs []*message.Message) error {
 	failed := false
 	for i, err := range b.errs {
 		if err == nil {
-			setOrigin(msgs[i], b.records[i])
+			setOrigin(msgs[i], &b.sent[i])
 			continue
 		}
 		failed = true

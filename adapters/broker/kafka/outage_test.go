@@ -1,12 +1,15 @@
 package kafka_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -169,4 +172,42 @@ func testRestarts(t *testing.T, addresses []string, restart func()) {
 	load.end()
 	load.check("group", collect(t, group, load, false))
 	load.check("replay", collect(t, replay, load, true))
+}
+
+// TestFailedRecordIsSentAgain has publications fail and go on when the server is back. Sarama may still read a record whose
+// error it has returned, so that it must not get the same again: the race detector tells.
+func TestFailedRecordIsSentAgain(t *testing.T) {
+	port, dir := freePort(t), t.TempDir()
+	start := func() *kfake.Cluster {
+		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.DataDir(dir), kfake.SyncWrites())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cluster
+	}
+	cluster := start()
+	defer func() { cluster.Close() }()
+	o := options()
+	replaced := make(replacements, 100)
+	o.Logger = slog.New(slog.NewTextHandler(replaced, nil))
+	b := open(t, local(port), "", o)
+	publish(t, b, o.Topic, keyed("key", 1, 1)...)
+	cluster.Close()
+	wantUnavailable(t, "publish", b.Publisher().Publish(o.Topic, keyed("key", 1, 1)...)) // it was sent
+	var running sync.WaitGroup
+	running.Go(func() { publish(t, b, o.Topic, keyed("key", 1, 1)...) })
+	<-replaced
+	cluster = start()
+	running.Wait()
+}
+
+// replacements gets the log's lines on producers that are replaced.
+type replacements chan struct{}
+
+// Write implements [io.Writer].
+func (r replacements) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("producer replaced")) {
+		r <- struct{}{}
+	}
+	return len(line), nil
 }
