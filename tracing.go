@@ -51,8 +51,8 @@ type tracing struct {
 	topic string
 	// kafka says that offsets are those of Kafka: OpenTelemetry has no attribute for those of others.
 	kafka bool
-	// sending, receiving, processing, recording and querying are what all spans of a kind have.
-	sending, receiving, processing, recording, querying []trace.SpanStartOption
+	// serving, sending, receiving, processing, recording and querying are what all spans of a kind have.
+	serving, sending, receiving, processing, recording, querying []trace.SpanStartOption
 }
 
 func newTracing(cfg valid, tracer trace.Tracer) *tracing {
@@ -63,6 +63,7 @@ func newTracing(cfg valid, tracer trace.Tracer) *tracing {
 	database := databaseSystem(cfg.Store)
 	return &tracing{
 		tracer: tracer, topic: cfg.Topic, kafka: system == semconv.MessagingSystemKafka,
+		serving: all(trace.SpanKindServer),
 		sending: all(trace.SpanKindProducer, system, topic, semconv.MessagingOperationName("send"), semconv.MessagingOperationTypeSend),
 		receiving: all(trace.SpanKindConsumer, system, topic, group,
 			semconv.MessagingOperationName("receive"), semconv.MessagingOperationTypeReceive),
@@ -106,9 +107,11 @@ func (t *tracing) request(r *http.Request) *http.Request {
 	if t.tracer == nil || strings.HasPrefix(r.URL.Path, noHealth) {
 		return r
 	}
-	ctx, _ := t.tracer.Start(r.Context(), methodLabel(r.Method), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-		httpMethod(r.Method), semconv.URLScheme(scheme(r)), semconv.NetworkProtocolVersion(strings.TrimPrefix(r.Proto, "HTTP/")),
-	))
+	ctx, span := t.tracer.Start(r.Context(), methodLabel(r.Method), t.serving...)
+	if span.IsRecording() {
+		span.SetAttributes(httpMethod(r.Method), semconv.URLScheme(scheme(r)),
+			semconv.NetworkProtocolVersion(strings.TrimPrefix(r.Proto, "HTTP/")))
+	}
 	return r.WithContext(ctx)
 }
 
@@ -147,9 +150,9 @@ func (t *tracing) answered(ctx context.Context, o rest.Observation) {
 	span.End()
 }
 
-// send begins the span of a publication, nil without tracing. The records' headers name it.
+// send begins the span of a publication, nil without tracing and in a trace that is not kept. The records' headers name it.
 func (t *tracing) send(ctx context.Context, events []domain.Event) (context.Context, trace.Span) {
-	if t.tracer == nil {
+	if t.tracer == nil || isDropped(ctx) {
 		return ctx, nil
 	}
 	ctx, span := t.tracer.Start(ctx, "send "+t.topic, t.sending...)
@@ -161,6 +164,14 @@ func (t *tracing) send(ctx context.Context, events []domain.Event) (context.Cont
 		span.SetAttributes(what)
 	}
 	return ctx, span
+}
+
+// isDropped says whether the service has begun a span that is not kept. Neither are its children then, whatever the sampler, and
+// making them is a good part of what traces cost.
+func isDropped(ctx context.Context) bool {
+	span := trace.SpanFromContext(ctx)
+	parent := span.SpanContext()
+	return parent.IsValid() && !parent.IsRemote() && !span.IsRecording()
 }
 
 // headers is [broker.Options.Headers]: what names the trace of ctx to whoever reads the record.
