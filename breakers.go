@@ -9,10 +9,19 @@ import (
 	"github.com/netstreamflow/netstreamflow/adapters/circuit"
 )
 
-// quietAfter is how long a call that found a part away speaks for it. An open breaker tries one call a second, as long as there
-// are calls: in between it would let one through, and is no less open for that. Without calls nobody finds out that the part is
-// back, and an alert must not stand until somebody comes.
-const quietAfter = 30 * time.Second
+const (
+	// maxPause bounds the pause of breakers.
+	maxPause = 10 * time.Second
+	// quietAfter is how long a call that found a part away speaks for it. An open breaker tries one call after each pause, as long
+	// as there are calls: in between it would let one through, and is no less open for that. Without calls nobody finds out that
+	// the part is back, and an alert must not stand until somebody comes.
+	quietAfter = 3 * maxPause
+)
+
+// breaker is the policy of all circuit breakers.
+func (c *Config) breaker() circuit.Policy {
+	return circuit.Policy{Failures: c.BreakerFailures, Pause: c.BreakerPause}
+}
 
 // answering says of the parts that have circuit breakers whether they answer a ping. One that cannot be pinged does.
 type answering struct{ broker, store, limiter bool }

@@ -43,7 +43,7 @@ func TestOpenBreakers(t *testing.T) {
 		quiet := slog.New(slog.DiscardHandler)
 		log := broker.NewLog(away, broker.Options{Topic: "topic", PublishTimeout: 10 * time.Second, Logger: quiet})
 		defer log.Close()
-		guard := store.NewGuard(away, 10*time.Second, 8, quiet)
+		guard := store.NewGuard(away, store.GuardOptions{Timeout: 10 * time.Second, Queries: 8, Logger: quiet})
 		event, err := domain.Draft{UserID: "u", EventType: "t"}.Event(time.Now())
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/circuit"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/ports/consumer"
 	"github.com/netstreamflow/netstreamflow/ports/rest"
@@ -199,7 +200,7 @@ var (
 
 	descLanes       = desc("breaker_lanes", "Lanes, each with a circuit breaker, that events are published through.")
 	descOpen        = desc("breaker_open_lanes", "Lanes whose circuit breaker is open: it refuses events, or would try one, and the last failed within 30 s or the broker does not answer.")
-	descTransitions = desc("breaker_transitions_total", "How often circuit breakers went to a state.", labelTo)
+	descTransitions = desc("breaker_transitions_total", "How often circuit breakers went to a state.", labelBreaker, labelTo)
 
 	descConsumed     = desc("consumer_records_total", "Records that the consumer has done with.", labelConsumer)
 	descStored       = desc("consumer_stored_events_total", "Events that were new to the store.", labelConsumer)
@@ -271,10 +272,13 @@ func (c *collector) collectLog(to emitter, answers bool) {
 	to.counter(descPublished, c.log.Published())
 	to.gauge(descLanes, float64(c.log.Refusal().Lanes))
 	to.gauge(descOpen, float64(openLanes(c.log, answers)))
-	t := c.log.Transitions()
-	to.counter(descTransitions, t.Opened, "open")
-	to.counter(descTransitions, t.Tried, "half_open")
-	to.counter(descTransitions, t.Closed, "closed")
+	to.transitions("publish", c.log.Transitions())
+}
+
+func (e emitter) transitions(breaker string, t circuit.Transitions) {
+	e.counter(descTransitions, t.Opened, breaker, "open")
+	e.counter(descTransitions, t.Tried, breaker, "half_open")
+	e.counter(descTransitions, t.Closed, breaker, "closed")
 }
 
 // collectLag compares how far the store has got with where the log ends.

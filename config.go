@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/netstreamflow/netstreamflow/adapters/circuit"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 	"github.com/netstreamflow/netstreamflow/ports/rest"
@@ -83,8 +84,14 @@ type Config struct {
 	MaxBodyMemory  int64
 	MaxConnections int
 	// QueryTimeout is how long the store may take for a query, MaxQueries how many may wait for it.
+	// QueryRetries is how often a query is tried again while the store is away.
 	QueryTimeout time.Duration
 	MaxQueries   int
+	QueryRetries int
+	// BreakerFailures in a row open a circuit breaker, be it that of publishing to a partition, of queries, or of the Redis with
+	// the rate limits; BreakerPause is how long nothing is tried then.
+	BreakerFailures int
+	BreakerPause    time.Duration
 	// LogLevel and LogFormat ("text" or "json") shape the log.
 	LogLevel  slog.Level
 	LogFormat string
@@ -110,6 +117,8 @@ const (
 	maxLogBytes    = 1 << 50
 	maxSpool       = 1 << 50
 	maxRefresh     = 24 * time.Hour
+	maxRetries     = 10
+	maxFailures    = 1000
 )
 
 // DefaultConfig returns the defaults.
@@ -136,6 +145,9 @@ func DefaultConfig() Config {
 		MaxConnections:  rest.DefaultMaxConnections,
 		QueryTimeout:    10 * time.Second,
 		MaxQueries:      256,
+		QueryRetries:    2,
+		BreakerFailures: circuit.DefaultPolicy().Failures,
+		BreakerPause:    circuit.DefaultPolicy().Pause,
 		LogLevel:        slog.LevelInfo,
 		LogFormat:       defaultLogFormat(),
 		ShutdownTimeout: 30 * time.Second,
@@ -247,6 +259,9 @@ func (c *Config) settings() []*setting {
 		{name: "max-connections", usage: "`number` of connections that may be open; above it the one that has waited longest for a request is closed, or the new one where none waits", value: integer(&c.MaxConnections, 1, maxConnections)},
 		{name: "query-timeout", usage: "how `long` the store may take for a query, or for the first event of one without limit", value: duration(&c.QueryTimeout, 10*time.Millisecond, 10*time.Minute)},
 		{name: "max-queries", usage: "`number` of queries that may wait for their first event, and half as many without limit that may be under way; more get 503 at once", value: integer(&c.MaxQueries, 2, maxInFlight)},
+		{name: "query-retries", usage: "how `often` a query is tried again that found the store away", value: integer(&c.QueryRetries, 0, maxRetries)},
+		{name: "breaker-failures", usage: "`number` of failures in a row that open a circuit breaker: of publishing to a partition, of queries, or of the Redis of the limits", value: integer(&c.BreakerFailures, 1, maxFailures)},
+		{name: "breaker-pause", usage: "how `long` an open circuit breaker refuses all calls before one tries again, as the Retry-After of the 503 says", value: duration(&c.BreakerPause, 100*time.Millisecond, maxPause)},
 	}
 	all = append(all, c.securitySettings()...)
 	return append(all, []*setting{

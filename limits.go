@@ -50,7 +50,7 @@ func provideLimitStore(cfg valid, k *secret.Keeper, logger *slog.Logger) (*limit
 	if cfg.RateLimitStore == "" {
 		return nil, func() {}, nil
 	}
-	r, err := limit.OpenRedis(cfg.RateLimitStore, k.Current("rate-limit-store-password"), logger.With("part", "limiter"))
+	r, err := limit.OpenRedis(cfg.RateLimitStore, k.Current("rate-limit-store-password"), cfg.breaker(), logger.With("part", "limiter"))
 	if err != nil {
 		return nil, nil, cfg.openFault("rate-limit-store", err)
 	}
@@ -81,5 +81,8 @@ func newLimiter(name string, q application.Quota, shared *limit.Redis) applicati
 
 // provideGuard puts the guard in front of what is observed, which then is what the store does.
 func provideGuard(cfg valid, s application.Store, t *telemetry, logger *slog.Logger) *store.Guard {
-	return store.NewGuard(&observedReader{Reader: s, telemetry: t}, cfg.QueryTimeout, cfg.MaxQueries, logger.With("part", "store"))
+	return store.NewGuard(&observedReader{Reader: s, telemetry: t}, store.GuardOptions{
+		Timeout: cfg.QueryTimeout, Queries: cfg.MaxQueries, Retries: cfg.QueryRetries, Breaker: cfg.breaker(),
+		Logger: logger.With("part", "store"),
+	})
 }

@@ -3,6 +3,7 @@ package netstreamflow
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/netstreamflow/netstreamflow/adapters/circuit"
 	"github.com/netstreamflow/netstreamflow/adapters/limit"
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/ports/rest"
@@ -70,7 +71,12 @@ func (b bounds) collect(to emitter, answers answering) {
 	to.counter(descBodiesRefused, s.RefusedBodies)
 	to.counter(descLimited, s.Limited)
 	to.counter(descUncounted, s.Uncounted)
-	to.gauge(descLimiterOpen, number(b.limiter != nil && isOpen(b.limiter.State(), answers.limiter)))
+	var limiter circuit.State
+	if b.limiter != nil {
+		limiter = b.limiter.State()
+	}
+	to.gauge(descLimiterOpen, number(isOpen(limiter, answers.limiter)))
+	to.transitions("limiter", limiter.Transitions)
 	b.collectQueries(to, answers.store)
 }
 
@@ -85,4 +91,5 @@ func (b bounds) collectQueries(to emitter, answers bool) {
 	to.counter(descQueryRetries, g.Retried)
 	to.counter(descQueryTimeouts, g.TimedOut)
 	to.gauge(descStoreOpen, number(isOpen(g.Breaker, answers)))
+	to.transitions("queries", g.Breaker.Transitions)
 }

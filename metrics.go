@@ -34,6 +34,7 @@ const (
 	labelConsumer   = "consumer"
 	labelPartition  = "partition"
 	labelPart       = "part"
+	labelBreaker    = "breaker"
 	labelTo         = "to"
 	labelAction     = "action"
 	labelBound      = "bound"
@@ -242,6 +243,7 @@ type publishMetrics struct {
 	duration              outcomes
 	batch                 prometheus.Observer
 	call                  outcomes
+	retries               prometheus.Counter
 }
 
 func newPublishMetrics(r prometheus.Registerer) *publishMetrics {
@@ -256,6 +258,7 @@ func newPublishMetrics(r prometheus.Registerer) *publishMetrics {
 		batch: newHistogramVec(r, "broker_publication_events", "Events in one call of the broker's publisher.", batchBounds).WithLabelValues(),
 		call: outcomesOf(newHistogramVec(r, "broker_publication_duration_seconds",
 			"How long calls of the broker's publisher took.", secondsBounds, labelOutcome)),
+		retries: newCounterVec(r, "broker_retries_total", "How often a driver sent records again as the broker had not taken them; librdkafka, for confluent://, does not tell of its own retries.").WithLabelValues(),
 	}
 	for _, reason := range broker.Reasons() {
 		m.failed[reason] = failed.WithLabelValues(reason)

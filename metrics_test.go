@@ -179,7 +179,12 @@ func TestMetricsCount(t *testing.T) {
 		"netstreamflow_log_published_events_total":         {"": 8},
 		"netstreamflow_breaker_lanes":                      {"": 1},
 		"netstreamflow_breaker_open_lanes":                 {"": 0},
-		"netstreamflow_breaker_transitions_total":          {"to=open": 0, "to=half_open": 0, "to=closed": 0},
+		"netstreamflow_breaker_transitions_total":          {
+			"breaker=publish,to=open": 0, "breaker=publish,to=half_open": 0, "breaker=publish,to=closed": 0,
+			"breaker=queries,to=open": 0, "breaker=queries,to=half_open": 0, "breaker=queries,to=closed": 0,
+			"breaker=limiter,to=open": 0, "breaker=limiter,to=half_open": 0, "breaker=limiter,to=closed": 0,
+		},
+		"netstreamflow_broker_retries_total":               {"": 0},
 		"netstreamflow_consumer_stored_events_total":       {"consumer=recorder": 6},
 		"netstreamflow_consumer_duplicate_events_total":    {"consumer=recorder": 2},
 		"netstreamflow_consumer_dead_letters_total":        {"consumer=recorder": 0},
@@ -280,10 +285,13 @@ func TestMetricsOfFailures(t *testing.T) {
 	if open := values(families["netstreamflow_breaker_open_lanes"])[""]; open >= values(families["netstreamflow_breaker_lanes"])[""] {
 		t.Errorf("%v lanes are open although one has published", open)
 	}
-	for to, n := range values(families["netstreamflow_breaker_transitions_total"]) {
-		if n == 0 {
-			t.Errorf("no transition %s", to)
+	for what, n := range values(families["netstreamflow_breaker_transitions_total"]) {
+		if (n == 0) == strings.HasPrefix(what, "breaker=publish,") {
+			t.Errorf("%v transitions %s", n, what)
 		}
+	}
+	if n := values(families["netstreamflow_broker_retries_total"])[""]; n == 0 {
+		t.Error("nothing was sent again")
 	}
 }
 

@@ -75,13 +75,13 @@ func (c Config) secrets(d Drivers) ([]secret.Named, error) {
 	return all, nil
 }
 
-func provideBroker(ctx context.Context, cfg valid, d Drivers, f *folders, k *secret.Keeper, logger *slog.Logger) (broker.Broker, func(), error) {
+func provideBroker(ctx context.Context, cfg valid, d Drivers, f *folders, k *secret.Keeper, retried onRetry, logger *slog.Logger) (broker.Broker, func(), error) {
 	b, err := broker.OpenURL(ctx, d.Brokers, cfg.Broker, broker.Options{
 		Topic: cfg.Topic, DeadLetterTopic: cfg.DeadLetterTopic(),
 		Partitions: cfg.Partitions, ReplicationFactor: cfg.ReplicationFactor,
 		PublishTimeout: cfg.PublishTimeout, MaxMessageBytes: int(cfg.MaxBody) + encodingGrowth,
 		Password: k.Current("broker-password"), DataDir: cfg.DataDir, Claim: f.claim, LazySync: cfg.Sync == syncInterval,
-		Logger: logger.With("part", "broker"),
+		Logger: logger.With("part", "broker"), Retried: retried,
 	})
 	if err != nil {
 		return nil, nil, cfg.openFault("broker", err)
@@ -130,7 +130,7 @@ func (c Config) openFault(name string, err error) error {
 func provideLog(b broker.Broker, cfg valid, t *telemetry, logger *slog.Logger) (*broker.Log, func()) {
 	l := broker.NewLog(b, broker.Options{
 		Topic: cfg.Topic, PublishTimeout: cfg.PublishTimeout, Logger: logger.With("part", "broker"),
-		Headers: t.tracing.headers, Observe: t.called(),
+		Headers: t.tracing.headers, Observe: t.called(), Breaker: cfg.breaker(),
 	})
 	return l, l.Close
 }
@@ -146,7 +146,7 @@ func provideSpool(ctx context.Context, cfg valid, d Drivers, f *folders, b broke
 	o := broker.SpoolOptions{Bytes: cfg.SpoolBytes, Options: broker.Options{
 		Topic: cfg.Topic, DeadLetterTopic: cfg.DeadLetterTopic(), Partitions: 1, PublishTimeout: broker.SpoolTimeout(cfg.PublishTimeout),
 		MaxMessageBytes: int(cfg.MaxBody) + encodingGrowth, DataDir: cfg.DataDir, Claim: f.claim, Logger: logger.With("part", "spool"),
-		Headers: t.tracing.headers,
+		Headers: t.tracing.headers, Breaker: cfg.breaker(),
 	}}
 	file := url.URL{Scheme: schemeEmbedded, Opaque: url.PathEscape(filepath.Join(cfg.DataDir, spoolFile))}
 	opened, err := broker.OpenURL(ctx, d.Brokers, file.String(), o.Options)
@@ -201,7 +201,7 @@ func provideHandler(
 		Publish: p, Find: f, Letters: l, Inspect: i, Live: h.live, Ready: h.ready, MaxBody: cfg.MaxBody, Version: Version(),
 		Logger: logger, Observer: t,
 		Authenticate: authenticate(a), Known: known(a), Means: cfg.means(), OwnUser: cfg.AuthOwnUser, Origins: cfg.corsOrigins(), HSTS: cfg.TLSCert != "",
-		Load: load, Limits: limits, TrustedProxies: cfg.TrustedProxies,
+		Load: load, Limits: limits, TrustedProxies: cfg.TrustedProxies, RetryAfter: cfg.BreakerPause,
 	})
 }
 

@@ -89,6 +89,17 @@ func (t *telemetry) called() func(broker.Publication) {
 	return t.metrics.publish.called
 }
 
+// onRetry is [broker.Options.Retried].
+type onRetry func()
+
+// provideRetries counts retries, nil without metrics.
+func provideRetries(t *telemetry) onRetry {
+	if t.metrics == nil {
+		return nil
+	}
+	return t.metrics.publish.retries.Inc
+}
+
 // batch is [consumer.Options.Observe], nil without tracing.
 func (t *telemetry) batch() func(context.Context, []*message.Message) (context.Context, func(bool)) {
 	if t.tracing.tracer == nil {

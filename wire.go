@@ -10,7 +10,10 @@ import (
 
 // openParts opens broker and store alone, for the tools that work on them.
 func openParts(ctx context.Context, cfg Config, d Drivers) (*parts, func(), error) {
-	panic(wire.Build(provideValid, provideLogger, provideFolders, provideSecrets, provideStore, provideBroker, wire.Struct(new(parts), "*")))
+	panic(wire.Build(
+		provideValid, provideLogger, provideFolders, provideSecrets, provideStore, wire.Value(onRetry(nil)), provideBroker,
+		wire.Struct(new(parts), "*"),
+	))
 }
 
 // New puts a service together. The cleanup releases what it holds; call it after [App.Run] has returned. A setting that
@@ -20,6 +23,7 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		provideValid,
 		provideLogger,
 		provideTelemetry,
+		provideRetries,
 		provideFolders,
 		provideSecrets,
 		provideBroker,

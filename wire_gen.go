@@ -31,7 +31,8 @@ func openParts(ctx context.Context, cfg Config, d Drivers) (*parts, func(), erro
 		cleanup()
 		return nil, nil, err
 	}
-	broker, cleanup4, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, logger)
+	netstreamflowOnRetry := _wireOnRetryValue
+	broker, cleanup4, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, netstreamflowOnRetry, logger)
 	if err != nil {
 		cleanup3()
 		cleanup2()
@@ -52,6 +53,10 @@ func openParts(ctx context.Context, cfg Config, d Drivers) (*parts, func(), erro
 	}, nil
 }
 
+var (
+	_wireOnRetryValue = onRetry(nil)
+)
+
 // New puts a service together. The cleanup releases what it holds; call it after [App.Run] has returned. A setting that
 // cannot be used is a [*SettingError].
 func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
@@ -66,13 +71,14 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	broker, cleanup3, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, logger)
+	netstreamflowTelemetry, cleanup3, err := provideTelemetry(ctx, netstreamflowValid, logger)
 	if err != nil {
 		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
-	netstreamflowTelemetry, cleanup4, err := provideTelemetry(ctx, netstreamflowValid, logger)
+	netstreamflowOnRetry := provideRetries(netstreamflowTelemetry)
+	broker, cleanup4, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, netstreamflowOnRetry, logger)
 	if err != nil {
 		cleanup3()
 		cleanup2()

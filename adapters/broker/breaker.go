@@ -9,24 +9,18 @@ import (
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
+	"github.com/netstreamflow/netstreamflow/adapters/circuit"
 	"github.com/netstreamflow/netstreamflow/domain"
-)
-
-const (
-	// openAfter is how many publications in a row may fail fast. One that took half the publish time-out opens the breaker
-	// alone: drivers try again by themselves, so that it stands for many failures.
-	openAfter = 3
-	// openFor is how long nothing is tried then, which is also the Retry-After of the answers: a caller that keeps to it may
-	// be the one who finds the broker back.
-	openFor = time.Second
 )
 
 var errRefused = fmt.Errorf("%w: the broker is away, and publishing is refused until it has been tried again", domain.ErrUnavailable)
 
-// breaker is the circuit breaker of one lane. While it is not closed, one publication at a time goes through as a probe, and
-// everything else is refused.
+// breaker is the circuit breaker of one lane, which opens when publications in a row fail fast, or one has taken half the publish
+// time-out: drivers try again by themselves, so that it stands for many. While it is not closed, one publication at a time goes
+// through as a probe, and everything else is refused.
 type breaker struct {
 	timeout time.Duration
+	policy  circuit.Policy
 	logger  *slog.Logger
 	// closed mirrors the state of circuit, so that a call costs nothing while all is well.
 	closed atomic.Bool
@@ -46,9 +40,8 @@ type breaker struct {
 	failed time.Time
 }
 
-func newBreaker(timeout time.Duration, logger *slog.Logger) *breaker {
-	b := &breaker{timeout: timeout, logger: logger, circuit: circuitbreaker.NewBuilder[any]().
-		WithFailureThreshold(openAfter).WithSuccessThreshold(1).WithDelay(openFor).Build()}
+func newBreaker(timeout time.Duration, p circuit.Policy, logger *slog.Logger) *breaker {
+	b := &breaker{timeout: timeout, policy: p.OrDefault(), logger: logger, circuit: p.Circuit().Build()}
 	b.closed.Store(true)
 	return b
 }
@@ -150,7 +143,7 @@ func (b *breaker) follow() (opened bool) {
 	}
 	b.since = time.Now()
 	b.opened.Add(1)
-	b.logger.Warn("publishing is refused: the broker is away", "retryAfter", openFor.String())
+	b.logger.Warn("publishing is refused: the broker is away", "retryAfter", b.policy.Pause.String())
 	return true
 }
 

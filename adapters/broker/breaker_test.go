@@ -14,6 +14,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/circuit"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
@@ -57,6 +58,25 @@ func wantAway(t *testing.T, what string, err error) {
 	if !errors.Is(err, domain.ErrUnavailable) {
 		t.Errorf("%s: got the error %v, want unavailable", what, err)
 	}
+}
+
+// TestBreakerPolicy has a policy of its own: it opens with the first failure, and for longer.
+func TestBreakerPolicy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &moody{publish: func(string) error { return errAway }}
+		l := broker.NewLog(m, broker.Options{
+			Topic: "topic", Breaker: circuit.Policy{Failures: 1, Pause: 5 * time.Second}, Logger: slog.New(slog.DiscardHandler),
+		})
+		defer l.Close()
+		for second := range 11 {
+			_, err := l.Publish(t.Context(), events(t, "user", 1, 1))
+			wantAway(t, "publish", err)
+			if n, want := m.tried.Load(), int64(1+second/5); n != want {
+				t.Errorf("after %d s %d publications were tried, want %d", second, n, want)
+			}
+			<-time.After(time.Second)
+		}
+	})
 }
 
 // TestBreakerRefuses has a publisher that fails fast: after three failures nothing is tried for a second, then one event, and

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/netstreamflow/netstreamflow/adapters/circuit"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
@@ -46,6 +47,8 @@ type Options struct {
 	// second's worth at most.
 	LazySync bool
 	Logger   *slog.Logger
+	// Breaker is the policy of the circuit breakers of a [Log]; the zero value is the default.
+	Breaker circuit.Policy
 
 	// Headers returns what the messages of a publication carry beside the headers of every event, such as the trace that it is
 	// part of; nil: nothing. The context is that of the publication. Nothing may change what it returns.
@@ -53,6 +56,16 @@ type Options struct {
 	// Observe is told of each call of the driver's publisher that a [Log] makes; nil: nobody is. It is called by several
 	// goroutines, and must not wait.
 	Observe func(Publication)
+	// Retried is told of each time that a driver sends records again as the broker had not taken them; nil: nobody is. It is
+	// called by several goroutines, and must not wait.
+	Retried func()
+}
+
+// NoteRetry tells [Options.Retried].
+func (o Options) NoteRetry() {
+	if o.Retried != nil {
+		o.Retried()
+	}
 }
 
 // Publication is one call of a driver's publisher, by which the events of many requests go to the log.

@@ -13,10 +13,9 @@ import (
 )
 
 const (
-	// firstForwardPause and longestForwardPause bound the pauses while the broker is away. The longest is no longer than the
-	// breaker refuses, which forwarding has to find closed.
-	firstForwardPause   = 50 * time.Millisecond
-	longestForwardPause = openFor / 2
+	// firstForwardPause is the first pause while the broker is away. The longest is no longer than the breaker refuses, which
+	// forwarding has to find closed.
+	firstForwardPause = 50 * time.Millisecond
 	// spoolTick is how often the forwarder looks whether it is done, spoolReport how often it logs what waits.
 	spoolTick   = time.Second
 	spoolReport = 10 * time.Second
@@ -145,7 +144,7 @@ func (f *forwarding) await(tick <-chan time.Time) (msg *message.Message, ok bool
 
 // send publishes what waits of the batch, and tries again until the broker has all of it, or the spool is closed.
 func (f *forwarding) send(batch, waiting []*message.Message) (sent bool) {
-	for pause := firstForwardPause; len(waiting) > 0; pause = min(2*pause, longestForwardPause) {
+	for pause := firstForwardPause; len(waiting) > 0; pause = min(2*pause, f.options.Breaker.OrDefault().Pause/2) {
 		ctx, cancel := context.WithTimeout(context.Background(), f.timeout)
 		if waiting = f.try(ctx, waiting); len(waiting) > 0 {
 			f.report(ctx)

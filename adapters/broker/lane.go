@@ -40,7 +40,7 @@ type item struct {
 }
 
 func newLane(l *Log, number int, timeout time.Duration) *lane {
-	n := &lane{log: l, queue: make(chan []item, laneQueue), breaker: newBreaker(timeout, l.logger.With("topic", l.topic, "lane", number))}
+	n := &lane{log: l, queue: make(chan []item, laneQueue), breaker: newBreaker(timeout, l.options.Breaker, l.logger.With("topic", l.topic, "lane", number))}
 	n.watch = time.AfterFunc(timeout, n.expire)
 	n.watch.Stop()
 	return n

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/netstreamflow/netstreamflow/adapters/circuit"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
@@ -179,11 +180,8 @@ func (l *Log) Quiet(period time.Duration) (n int) {
 	return n
 }
 
-// Transitions count since the start how often the broker of a partition was found away, was tried again, and was found back.
-type Transitions struct{ Opened, Tried, Closed int64 }
-
-// Transitions returns the counts of all partitions. It is safe for concurrent use.
-func (l *Log) Transitions() (t Transitions) {
+// Transitions are those of all partitions' breakers. It is safe for concurrent use.
+func (l *Log) Transitions() (t circuit.Transitions) {
 	for _, lane := range l.lanes {
 		t.Opened += lane.breaker.opened.Load()
 		t.Tried += lane.breaker.tried.Load()

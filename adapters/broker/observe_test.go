@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/adapters/circuit"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -81,7 +82,7 @@ func TestReasons(t *testing.T) {
 	for range 4 {
 		_, last = publish("user")
 	}
-	if got := l.Transitions(); got != (broker.Transitions{Opened: 1}) {
+	if got := l.Transitions(); got != (circuit.Transitions{Opened: 1}) {
 		t.Errorf("%+v", got)
 	}
 	closed := (&fakeBroker{lanes: 1}).log(t)

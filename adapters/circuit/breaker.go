@@ -3,6 +3,7 @@
 package circuit
 
 import (
+	"cmp"
 	"log/slog"
 	"sync"
 	"time"
@@ -10,9 +11,36 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 )
 
+// Policy says when a breaker opens, and for how long. The zero value is that of [DefaultPolicy].
+type Policy struct {
+	// Failures is after how many in a row.
+	Failures int
+	// Pause is how long nothing is tried then.
+	Pause time.Duration
+}
+
+// DefaultPolicy opens after three failures in a row, for a second.
+func DefaultPolicy() Policy { return Policy{Failures: 3, Pause: time.Second} }
+
+// OrDefault is the policy with what it leaves out.
+func (p Policy) OrDefault() Policy {
+	d := DefaultPolicy()
+	return Policy{Failures: cmp.Or(p.Failures, d.Failures), Pause: cmp.Or(p.Pause, d.Pause)}
+}
+
+// Circuit begins a bare circuit breaker with the policy, which a single success closes again.
+func (p Policy) Circuit() circuitbreaker.Builder[any] {
+	p = p.OrDefault()
+	return circuitbreaker.NewBuilder[any]().WithFailureThreshold(uint(p.Failures)).WithSuccessThreshold(1).WithDelay(p.Pause)
+}
+
+// Transitions count since the start how often a breaker opened, let a call through to find out, and closed again.
+type Transitions struct{ Opened, Tried, Closed int64 }
+
 // Breaker is a circuit breaker. It is safe for concurrent use.
 type Breaker struct {
 	what    string
+	pause   time.Duration
 	logger  *slog.Logger
 	circuit circuitbreaker.CircuitBreaker[any]
 
@@ -20,7 +48,8 @@ type Breaker struct {
 	// since is when it left the closed state, zero while it is closed.
 	since time.Time
 	// failed is when it opened last: at first, or because a call found the server still away.
-	failed time.Time
+	failed      time.Time
+	transitions Transitions
 }
 
 // State is that of a [Breaker].
@@ -33,13 +62,14 @@ type State struct {
 	Since time.Time
 	// Failed is when a call last found the server away, zero while it is not open.
 	Failed time.Time
+	// Transitions since the start.
+	Transitions Transitions
 }
 
-// New returns a breaker that opens after so many failures in a row, for so long. The log says of what.
-func New(what string, failures uint, pause time.Duration, logger *slog.Logger) *Breaker {
-	b := &Breaker{what: what, logger: logger}
-	b.circuit = circuitbreaker.NewBuilder[any]().WithFailureThreshold(failures).WithSuccessThreshold(1).WithDelay(pause).
-		OnStateChanged(b.changed).Build()
+// New returns a breaker with the policy. The log says of what.
+func New(what string, p Policy, logger *slog.Logger) *Breaker {
+	b := &Breaker{what: what, pause: p.OrDefault().Pause, logger: logger}
+	b.circuit = p.Circuit().OnStateChanged(b.changed).Build()
 	return b
 }
 
@@ -65,7 +95,7 @@ func (b *Breaker) State() State {
 	defer b.mu.Unlock()
 	return State{
 		Open: !b.since.IsZero(), Since: b.since, Failed: b.failed,
-		Due: b.circuit.IsOpen() && b.circuit.RemainingDelay() == 0,
+		Due: b.circuit.IsOpen() && b.circuit.RemainingDelay() == 0, Transitions: b.transitions,
 	}
 }
 
@@ -73,15 +103,19 @@ func (b *Breaker) State() State {
 func (b *Breaker) changed(e circuitbreaker.StateChangedEvent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if e.NewState == circuitbreaker.OpenState {
-		b.failed = time.Now()
-	}
 	switch {
+	case e.NewState == circuitbreaker.HalfOpenState:
+		b.transitions.Tried++
 	case e.NewState == circuitbreaker.ClosedState && !b.since.IsZero():
+		b.transitions.Closed++
 		b.logger.Info(b.what+" is back", "awayFor", time.Since(b.since).Round(time.Millisecond).String())
 		b.since, b.failed = time.Time{}, time.Time{}
-	case e.NewState == circuitbreaker.OpenState && b.since.IsZero():
-		b.logger.Warn(b.what + " is away: it is left alone but for one call a second")
-		b.since = time.Now()
+	case e.NewState == circuitbreaker.OpenState:
+		b.failed = time.Now()
+		if b.since.IsZero() {
+			b.transitions.Opened++
+			b.logger.Warn(b.what+" is away: it is left alone but for one call at a time", "triedEvery", b.pause.String())
+			b.since = b.failed
+		}
 	}
 }

@@ -25,9 +25,6 @@ import (
 const (
 	// patience is how long a request waits for the server. A question takes well below a millisecond.
 	patience = 100 * time.Millisecond
-	// openAfter is how many questions in a row may fail before the server is left alone for openFor.
-	openAfter = 3
-	openFor   = time.Second
 	// connections bounds the pool. Questions that are asked at once share one.
 	connections = 8
 	// maxQuestions bounds those that wait for an answer. One more than that fails.
@@ -55,8 +52,9 @@ func CheckURL(address string) error {
 }
 
 // OpenRedis prepares the use of the server at redis://[USER@]HOST:PORT[/DATABASE], or rediss:// for TLS. It does not connect:
-// a server that is away is met by the questions. Each connection asks for the password anew.
-func OpenRedis(address string, password func() string, logger *slog.Logger) (*Redis, error) {
+// a server that is away is met by the questions, and then left alone as the breaker's policy says. Each connection asks for the
+// password anew.
+func OpenRedis(address string, password func() string, breaker circuit.Policy, logger *slog.Logger) (*Redis, error) {
 	o, err := options(address, password)
 	if err != nil {
 		return nil, err
@@ -70,7 +68,7 @@ func OpenRedis(address string, password func() string, logger *slog.Logger) (*Re
 	return &Redis{
 		client: client, questions: questions,
 		script:  redis.NewScript(takeScript),
-		breaker: circuit.New("the store of the rate limits", openAfter, openFor, logger),
+		breaker: circuit.New("the store of the rate limits", breaker, logger),
 	}, nil
 }
 

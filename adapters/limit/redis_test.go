@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
+	"github.com/netstreamflow/netstreamflow/adapters/circuit"
 	"github.com/netstreamflow/netstreamflow/adapters/proxytest"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func openRedis(t *testing.T, address string) *Redis {
 	t.Helper()
-	r, err := OpenRedis(address, nil, slog.New(slog.DiscardHandler))
+	r, err := OpenRedis(address, nil, circuit.DefaultPolicy(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +182,7 @@ func TestCheckURL(t *testing.T) {
 // TestRedisRefusesTheUser shows the operator why, and no secret.
 func TestRedisRefusesTheUser(t *testing.T) {
 	address := brokertest.FromEnvironment(t, "NSF_TEST_REDIS")
-	r, err := OpenRedis(strings.Replace(address, "://", "://nobody@", 1), func() string { return "s3cret" }, slog.New(slog.DiscardHandler))
+	r, err := OpenRedis(strings.Replace(address, "://", "://nobody@", 1), func() string { return "s3cret" }, circuit.DefaultPolicy(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,16 +14,21 @@ import (
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
-const (
-	// openAfter is how many queries in a row may find the store away before queries are refused for openFor, which is also the
-	// Retry-After of the answers.
-	openAfter = 5
-	openFor   = time.Second
-	// retries is how often a query is tried again when the store is away, firstPause about how long after the first time, and
-	// twice as long after the next: that is enough for a connection that was lost, and for a server that has been replaced.
-	retries    = 2
-	firstPause = 50 * time.Millisecond
-)
+// firstPause is about how long after the first failure a query is tried again; each pause is twice as long as the one before.
+const firstPause = 50 * time.Millisecond
+
+// GuardOptions are those of a [Guard].
+type GuardOptions struct {
+	// Timeout is how long a query may take.
+	Timeout time.Duration
+	// Queries bounds how many wait for their first event.
+	Queries int
+	// Retries is how often a query is tried again when the store is away.
+	Retries int
+	// Breaker is the policy of the circuit breaker; the zero value is the default.
+	Breaker circuit.Policy
+	Logger  *slog.Logger
+}
 
 // Guard keeps queries from waiting for a store that is away, and too many of them from reaching one that is there. It
 // implements [application.Reader] by another one, which must end with the context of a call:
@@ -33,12 +38,12 @@ const (
 //   - No more than the bound wait for their first event at a time, and no more than half of that without limit are under way,
 //     however slowly their events are taken: any other is a [domain.ErrOverloaded] at once.
 //   - One that finds the store away before its first event is tried again, with a pause.
-//   - When queries in a row have found the store away, they are refused with [domain.ErrUnavailable] at once; one a second
+//   - When queries in a row have found the store away, they are refused with [domain.ErrUnavailable] at once; one now and then
 //     finds out whether it is back.
 type Guard struct {
 	reader  application.Reader
+	options GuardOptions
 	breaker *circuit.Breaker
-	timeout time.Duration
 	waiting bulkhead
 	streams bulkhead
 
@@ -57,11 +62,11 @@ type GuardState struct {
 	Overloads, Refused, Retried, TimedOut int64
 }
 
-// NewGuard returns a guard of the reader with the time-out of a query and the bound of queries.
-func NewGuard(r application.Reader, timeout time.Duration, queries int, logger *slog.Logger) *Guard {
+// NewGuard returns a guard of the reader.
+func NewGuard(r application.Reader, o GuardOptions) *Guard {
 	return &Guard{
-		reader: r, timeout: timeout, breaker: circuit.New("the store", openAfter, openFor, logger),
-		waiting: bulkhead{most: int64(queries)}, streams: bulkhead{most: int64(max(1, queries/2))},
+		reader: r, options: o, breaker: circuit.New("the store", o.Breaker, o.Logger),
+		waiting: bulkhead{most: int64(o.Queries)}, streams: bulkhead{most: int64(max(1, o.Queries/2))},
 	}
 }
 
@@ -125,7 +130,7 @@ func (g *Guard) ask(ctx context.Context, stream bool, query func(context.Context
 func (g *Guard) try(w *watch, query func(context.Context, *watch) error) error {
 	for attempt := 0; ; attempt++ {
 		err := query(w.ctx, w)
-		if attempt == retries || w.yielded || !away(err) || !w.pause(firstPause<<attempt) {
+		if attempt == g.options.Retries || w.yielded || !away(err) || !w.pause(firstPause<<attempt) {
 			return err
 		}
 		g.retried.Add(1)
@@ -139,7 +144,7 @@ func (g *Guard) judge(ctx context.Context, w *watch, err error) error {
 	case err != nil && w.expired():
 		g.timedOut.Add(1)
 		g.breaker.Failure()
-		return fmt.Errorf("%w: the store did not answer within %s", domain.ErrUnavailable, g.timeout)
+		return fmt.Errorf("%w: the store did not answer within %s", domain.ErrUnavailable, g.options.Timeout)
 	case ctx.Err() != nil:
 		g.breaker.Unknown()
 	case away(err):

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/netstreamflow/netstreamflow/adapters/circuit"
 	"github.com/netstreamflow/netstreamflow/adapters/store"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -65,7 +66,7 @@ func hangs(ctx context.Context, _ application.Query, _ func([]byte) error) (stri
 }
 
 func guard(m *moody, handler slog.Handler) *store.Guard {
-	return store.NewGuard(m, queryTimeout, bound, slog.New(handler))
+	return store.NewGuard(m, store.GuardOptions{Timeout: queryTimeout, Queries: bound, Retries: 2, Breaker: circuit.Policy{Failures: 5}, Logger: slog.New(handler)})
 }
 
 func page(ctx context.Context, g *store.Guard) (events []string, next string, err error) {
@@ -180,7 +181,7 @@ func TestGuardRefuses(t *testing.T) {
 				t.Error("the store is back:", err)
 			}
 		}
-		if s := g.State().Breaker; s.Open || !s.Since.IsZero() {
+		if s := g.State().Breaker; s.Open || !s.Since.IsZero() || s.Transitions != (circuit.Transitions{Opened: 1, Tried: 6, Closed: 1}) {
 			t.Errorf("%+v", s)
 		}
 		for _, line := range []string{"the store is away", "the store is back"} {

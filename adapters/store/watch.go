@@ -25,7 +25,7 @@ type watch struct {
 }
 
 func newWatch(ctx context.Context, g *Guard, stream bool) *watch {
-	w := &watch{guard: g, stream: stream, left: g.timeout, since: time.Now()}
+	w := &watch{guard: g, stream: stream, left: g.options.Timeout, since: time.Now()}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	w.timer = time.AfterFunc(w.left, func() { w.cancel(errExpired) })
 	return w

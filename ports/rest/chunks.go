@@ -37,7 +37,7 @@ func (c *chunks) free() {
 
 // problem begins the object of a problem that has further members.
 func (c *chunks) problem(p *problem) {
-	setProblemHeader(c.w.Header(), p)
+	c.api.setProblemHeader(c.w.Header(), p)
 	c.status, c.contentType = p.status, typeProblem
 	c.text = append(appendMembers(c.text, p), ',')
 }

@@ -24,6 +24,7 @@ const (
 	defaultChunkTimeout  = 30 * time.Second
 	defaultIdleTimeout   = 2 * time.Minute
 	defaultHealthTimeout = 5 * time.Second
+	defaultRetryAfter    = time.Second
 )
 
 // Part is the state of one part of the service, such as the broker, as the health checks show it.
@@ -57,6 +58,8 @@ type Options struct {
 	Load *Load
 	// Limits hold each caller to a rate.
 	Limits Limits
+	// RetryAfter is how long a 503 asks its caller to wait where the broker or the store is away, in whole seconds upwards.
+	RetryAfter time.Duration
 	// TrustedProxies are the addresses of proxies whose word on where a request comes from is taken.
 	TrustedProxies []netip.Prefix
 
@@ -116,6 +119,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.ChunkTimeout, defaultChunkTimeout)
 	setDefault(&o.IdleTimeout, defaultIdleTimeout)
 	setDefault(&o.HealthTimeout, defaultHealthTimeout)
+	setDefault(&o.RetryAfter, defaultRetryAfter)
 	return o
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -185,15 +186,19 @@ func (a *api) fail(w *answer, r *http.Request, err error) {
 }
 
 func (a *api) sendProblem(w *answer, p *problem, body []byte) {
-	setProblemHeader(w.Header(), p)
+	a.setProblemHeader(w.Header(), p)
 	w.send(p.status, typeProblem, body)
 }
 
-func setProblemHeader(h http.Header, p *problem) {
+func (a *api) setProblemHeader(h http.Header, p *problem) {
 	h["Cache-Control"] = noStore
 	switch p.status {
 	case http.StatusServiceUnavailable:
-		h["Retry-After"] = []string{"1"}
+		wait := a.RetryAfter
+		if p.kind == overloaded {
+			wait = time.Second
+		}
+		h["Retry-After"] = []string{strconv.Itoa(seconds(wait))}
 	case http.StatusRequestTimeout:
 		h["Connection"] = closeHeader
 	}

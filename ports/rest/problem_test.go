@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
@@ -77,4 +78,14 @@ func TestRequestsAreLoggedForDebugging(t *testing.T) {
 		})
 	})
 	assert.Equal(t, http.StatusBadRequest, s.get("/api/events/user/a%0Ab").StatusCode)
+}
+
+// TestRetryAfter tells callers when a part that is away will be tried again; one that is only busy may be tried sooner.
+func TestRetryAfter(t *testing.T) {
+	a := &api{Options: Options{RetryAfter: 2500 * time.Millisecond}}
+	for k, want := range map[*kind]string{brokerAway: "3", unavailable: "3", overloaded: "1", internal: ""} {
+		h := http.Header{}
+		a.setProblemHeader(h, newProblem(k, ""))
+		assert.Equal(t, want, h.Get("Retry-After"), k.name)
+	}
 }

@@ -100,7 +100,7 @@ func newBroker(k broker.KafkaURL, o broker.Options, settings, own kafka.ConfigMa
 		client:      c,
 		admin:       a,
 		topics:      t,
-		publisher:   &publisher{client: c, topics: t, timeout: o.PublishTimeout},
+		publisher:   &publisher{options: o, client: c, topics: t},
 		logger:      o.Logger,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 
+	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -20,9 +21,9 @@ const fullQueuePause = 5 * time.Millisecond
 
 // publisher implements [message.Publisher].
 type publisher struct {
+	options broker.Options
 	client  *client
 	topics  *topics
-	timeout time.Duration
 
 	mu      sync.RWMutex
 	closed  bool
@@ -38,7 +39,7 @@ func (p *publisher) Publish(topic string, msgs ...*message.Message) error {
 	if len(msgs) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), p.options.PublishTimeout)
 	defer cancel()
 	if err := p.topics.ensure(ctx, topic); err != nil {
 		return err
@@ -48,7 +49,7 @@ func (p *publisher) Publish(topic string, msgs ...*message.Message) error {
 	if p.send(ctx, b, b.all()) {
 		again = isTransient
 	}
-	p.send(ctx, b, b.failed(again))
+	p.sendAgain(ctx, b, b.failed(again))
 	p.separate(ctx, b)
 	if b.anyFailed(isTransient) {
 		p.topics.forget(topic) // it may have been deleted
@@ -107,6 +108,14 @@ func (p *publisher) send(ctx context.Context, b *batch, places []int) (cut bool)
 	return false
 }
 
+// sendAgain sends the records at the places once more. librdkafka's own retries, which it counts nowhere, go before.
+func (p *publisher) sendAgain(ctx context.Context, b *batch, places []int) {
+	if len(places) > 0 {
+		p.options.NoteRetry()
+		p.send(ctx, b, places)
+	}
+}
+
 // enqueue hands the record to librdkafka, when its queue has room.
 func enqueue(ctx context.Context, p *producer, record *kafka.Message, reports chan kafka.Event) error {
 	for {
@@ -134,7 +143,7 @@ func (p *publisher) separate(ctx context.Context, b *batch) {
 	refused := b.failed(isRefusedBatch)
 	b.fail(refused, errLate)
 	for _, place := range refused {
-		p.send(ctx, b, []int{place})
+		p.sendAgain(ctx, b, []int{place})
 	}
 }
 

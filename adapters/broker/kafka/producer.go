@@ -41,6 +41,7 @@ func newProducer(s settings, limit int, gathers bool) (*producer, error) {
 		if retries == 0 || p.link.isCut() {
 			return 0 // a record that was not sent fails at once, and is sent again with its whole publication
 		}
+		s.options.NoteRetry()
 		return pause(retries)
 	}
 	publisher, err := wmkafka.NewPublisher(wmkafka.PublisherConfig{

@@ -84,6 +84,7 @@ func (p *publisher) send(ctx context.Context, b *batch) {
 		case <-ctx.Done():
 			return
 		}
+		p.settings.options.NoteRetry()
 	}
 }
 
