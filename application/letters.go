@@ -58,8 +58,13 @@ type LogRecord struct {
 	// MessageID is the record's Watermill UUID, "" where the producer gave none.
 	MessageID string
 	Value     []byte
-	Headers   map[string]string
+	// Headers has the last one of each name, Repeated those before it; those of one name are in the order of the record.
+	Headers  map[string]string
+	Repeated []Header
 }
+
+// Header is a header of a record. Its name and value may be any bytes.
+type Header struct{ Name, Value string }
 
 // WholeLetter is a letter with its record.
 type WholeLetter struct {

@@ -107,7 +107,8 @@ type DeadLetter struct {
 	// MessageID is the record's Watermill UUID, "" where the producer gave none.
 	MessageID string
 	Value     []byte
-	Headers   map[string]string
+	// Headers are the metadata of the record's message, all of them.
+	Headers map[string]string
 	// Reason is the error that makes it impossible.
 	Reason error
 	// Attempts is how often it was tried.

@@ -16,6 +16,11 @@ import (
 // that, and not as a header.
 const KeyMetadata = "netstreamflow-key"
 
+// RepeatedMetadata names the metadata that holds those headers of a record that come before the last one of their name: metadata
+// has one of each. Drivers whose records may have several write them as headers of their own, by [Repeated], and gather them by
+// [AddHeader] and [SetRepeated]; the others keep it like any other metadata.
+const RepeatedMetadata = "netstreamflow-repeated-headers"
+
 // ContentType names the header that tells what a value is, and its only value.
 const (
 	ContentType     = "content-type"

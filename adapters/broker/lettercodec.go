@@ -2,6 +2,7 @@ package broker
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,6 +113,9 @@ func encodeRequeued(w application.WholeLetter) *message.Message {
 	msg := message.NewMessage(w.Record.MessageID, w.Record.Value)
 	maps.Copy(msg.Metadata, w.Record.Headers)
 	maps.DeleteFunc(msg.Metadata, func(name, _ string) bool { return strings.HasPrefix(name, deadLetterPrefix) })
+	SetRepeated(msg.Metadata, slices.DeleteFunc(slices.Clone(w.Record.Repeated), func(h application.Header) bool {
+		return strings.HasPrefix(h.Name, deadLetterPrefix)
+	}))
 	msg.Metadata[application.HeaderRequeues] = strconv.Itoa(w.Requeues + 1)
 	msg.Metadata[application.HeaderAttempts] = strconv.Itoa(w.Attempts)
 	if _, ok := application.ParsePlace(msg.Metadata[application.HeaderOrigin]); !ok {

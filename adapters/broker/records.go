@@ -232,5 +232,11 @@ func (r *Records) forward(ctx context.Context, topic string, start Start, out ch
 // recordOf is the record of a delivered message.
 func recordOf(msg *message.Message) application.LogRecord {
 	o, _ := application.OriginFrom(msg.Context())
-	return application.LogRecord{Origin: o, MessageID: msg.UUID, Value: msg.Payload, Headers: msg.Metadata}
+	record := application.LogRecord{Origin: o, MessageID: msg.UUID, Value: msg.Payload, Headers: msg.Metadata}
+	if _, there := msg.Metadata[RepeatedMetadata]; there {
+		record.Repeated = Repeated(msg.Metadata)
+		record.Headers = maps.Clone(record.Headers) // the message may be read by others
+		delete(record.Headers, RepeatedMetadata)
+	}
+	return record
 }

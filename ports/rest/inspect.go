@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -25,25 +27,54 @@ func keyOf(key []byte) keyBody {
 	if key == nil {
 		return keyBody{}
 	}
-	if !utf8.Valid(key) {
-		return keyBody{KeyBase64: key}
-	}
-	text := string(key)
-	return keyBody{Key: &text}
+	text, raw := textOrBytes(string(key))
+	return keyBody{text, raw}
 }
 
-// contentBody is what a record holds: the payload is JSON where it is, else base64.
+// textOrBytes returns s as the one that it is.
+func textOrBytes(s string) (*string, []byte) {
+	if utf8.ValidString(s) {
+		return &s, nil
+	}
+	return nil, []byte(s)
+}
+
+// contentBody is what a record holds: the payload is JSON where it is, else base64. Headers has what fits in an object of texts:
+// the last header of each name, but for those in BinaryHeaders, whose name or value is no text.
 type contentBody struct {
-	MessageID     string            `json:"messageId,omitempty"`
-	Headers       map[string]string `json:"headers"`
-	Payload       json.RawMessage   `json:"payload,omitempty"`
-	PayloadBase64 *[]byte           `json:"payloadBase64,omitempty"`
+	MessageID       string            `json:"messageId,omitempty"`
+	Headers         map[string]string `json:"headers"`
+	BinaryHeaders   []headerBody      `json:"binaryHeaders,omitempty"`
+	RepeatedHeaders []headerBody      `json:"repeatedHeaders,omitempty"`
+	Payload         json.RawMessage   `json:"payload,omitempty"`
+	PayloadBase64   *[]byte           `json:"payloadBase64,omitempty"`
+}
+
+// headerBody is one header, its name and its value each as text or else in base64.
+type headerBody struct {
+	Name        *string `json:"name,omitempty"`
+	NameBase64  []byte  `json:"nameBase64,omitempty"`
+	Value       *string `json:"value,omitempty"`
+	ValueBase64 []byte  `json:"valueBase64,omitempty"`
+}
+
+func headerOf(name, value string) (h headerBody) {
+	h.Name, h.NameBase64 = textOrBytes(name)
+	h.Value, h.ValueBase64 = textOrBytes(value)
+	return h
 }
 
 func contentOf(record application.LogRecord) contentBody {
-	c := contentBody{MessageID: record.MessageID, Headers: record.Headers}
-	if c.Headers == nil {
-		c.Headers = map[string]string{}
+	c := contentBody{MessageID: record.MessageID, Headers: map[string]string{}}
+	for _, name := range slices.Sorted(maps.Keys(record.Headers)) {
+		if value := record.Headers[name]; utf8.ValidString(name) && utf8.ValidString(value) {
+			c.Headers[name] = value
+		} else {
+			c.BinaryHeaders = append(c.BinaryHeaders, headerOf(name, value))
+		}
+	}
+	for _, h := range record.Repeated {
+		c.RepeatedHeaders = append(c.RepeatedHeaders, headerOf(h.Name, h.Value))
 	}
 	if value := record.Value; utf8.Valid(value) && json.Valid(value) {
 		c.Payload = value

@@ -89,10 +89,15 @@ func newOffice(t *testing.T, change ...func(*Options)) *office {
 // give keeps a dead letter and returns its id when it is listed.
 func (o *office) give(key []byte, value, reason string) string {
 	o.t.Helper()
+	return o.giveWith(key, value, reason, map[string]string{"content-type": "text/x"})
+}
+
+func (o *office) giveWith(key []byte, value, reason string, headers map[string]string) string {
+	o.t.Helper()
 	o.given++
 	err := o.keep.Keep(o.t.Context(), application.DeadLetter{
 		Origin: application.Origin{Position: application.Position{Offset: int64(o.given)}, Topic: "topic", Key: key},
-		Value:  []byte(value), Headers: map[string]string{"content-type": "text/x"}, Reason: errors.New(reason), Attempts: 1, Consumer: "group",
+		Value:  []byte(value), Headers: headers, Reason: errors.New(reason), Attempts: 1, Consumer: "group",
 	})
 	require.NoError(o.t, err)
 	bounds, err := o.broker.(broker.Bounder).Bounds(o.t.Context(), "topic.dlq")
@@ -184,6 +189,32 @@ func TestShowDeadLetter(t *testing.T) {
 		assert.Equal(t, "there is no dead letter with this id", decode[problemBody](t, w).Detail)
 	}
 	assert.Equal(t, http.StatusBadRequest, o.get(lettersPath+"/0-1?x=1").StatusCode)
+}
+
+// TestShowHeaders shows all headers, whatever they are: several of one name, and those that are no text.
+func TestShowHeaders(t *testing.T) {
+	o := newOffice(t)
+	headers := message.Metadata{"h": "3", "b": "\xff\x00", "\xfe": "text", "\xff": "\xff", "empty": ""}
+	broker.SetRepeated(headers, []application.Header{{Name: "h", Value: "1"}, {Name: "h", Value: "\xff"}, {Name: "\xff", Value: ""}})
+	id := o.giveWith([]byte("user"), "x", "bad", headers)
+	plain := o.give([]byte("user"), "x", "bad")
+	type content struct {
+		Headers                        map[string]string
+		BinaryHeaders, RepeatedHeaders json.RawMessage
+	}
+	check := func(c content) {
+		t.Helper()
+		assert.Equal(t, "3", c.Headers["h"])
+		assert.Contains(t, c.Headers, "empty")
+		assert.Len(t, c.Headers, 2+9, "beside the letter's own")
+		assert.JSONEq(t, `[{"name":"b","valueBase64":"/wA="},{"nameBase64":"/g==","value":"text"},{"nameBase64":"/w==","valueBase64":"/w=="}]`,
+			string(c.BinaryHeaders))
+		assert.JSONEq(t, `[{"name":"h","value":"1"},{"name":"h","valueBase64":"/w=="},{"nameBase64":"/w==","value":""}]`,
+			string(c.RepeatedHeaders))
+	}
+	check(decode[content](t, o.get(lettersPath+"/"+id)))
+	check(decode[struct{ Messages []content }](t, o.get("/api/admin/messages?topic=dead-letters")).Messages[0])
+	assert.NotRegexp(t, "binaryHeaders|repeatedHeaders", o.get(lettersPath+"/"+plain).body)
 }
 
 func TestRequeueDeadLetter(t *testing.T) {

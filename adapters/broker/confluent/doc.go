@@ -56,5 +56,7 @@
 // A batch that the server refuses as too large is sent again one record at a time, to find those that are: where a topic's
 // max.message.bytes is below 1 MiB, publications with many bytes are slow.
 //
+// librdkafka hands over no headers of a record that has more than 100,000 of them, and ends a header's name at a zero byte.
+//
 // On musl the build needs the tag musl.
 package confluent

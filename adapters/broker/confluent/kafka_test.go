@@ -22,3 +22,10 @@ func TestManyEventsGoTogether(t *testing.T) {
 func TestPasswordChanges(t *testing.T) {
 	kafkatest.PasswordChanges(t, "SCRAM-SHA-512", benchOptions(), openURL)
 }
+
+func TestHeadersSurvive(t *testing.T) {
+	t.Run("fake", func(t *testing.T) { kafkatest.HeadersSurvive(t, addresses(fake(t)), benchOptions(), openURL) })
+	t.Run("real", func(t *testing.T) {
+		kafkatest.HeadersSurvive(t, brokertest.FromEnvironment(t, "NSF_TEST_KAFKA"), benchOptions(), openURL)
+	})
+}

@@ -4,8 +4,8 @@ package confluent
 
 import (
 	"context"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -19,22 +19,39 @@ const uuidHeader = "_watermill_message_uuid"
 
 // encode makes the record of a message; its headers are always in the same order.
 func encode(topic *string, msg *message.Message) *kafka.Message {
-	headers := make([]kafka.Header, 0, 1+len(msg.Metadata))
-	if msg.UUID != "" {
-		headers = append(headers, kafka.Header{Key: uuidHeader, Value: []byte(msg.UUID)})
-	}
-	for _, name := range slices.Sorted(maps.Keys(msg.Metadata)) {
-		if name != broker.KeyMetadata && name != uuidHeader {
-			headers = append(headers, kafka.Header{Key: name, Value: []byte(msg.Metadata[name])})
-		}
-	}
 	return &kafka.Message{
 		TopicPartition: kafka.TopicPartition{Topic: topic, Partition: kafka.PartitionAny},
 		Key:            keyOf(msg),
 		Value:          msg.Payload,
-		Headers:        headers,
+		Headers:        headersOf(msg),
 	}
 }
+
+func headersOf(msg *message.Message) []kafka.Header {
+	headers := make([]kafka.Header, 0, 1+len(msg.Metadata))
+	if msg.UUID != "" {
+		headers = append(headers, header(uuidHeader, msg.UUID))
+	}
+	first := len(headers)
+	for _, h := range broker.Repeated(msg.Metadata) {
+		if isHeader(h.Name) {
+			headers = append(headers, header(h.Name, h.Value))
+		}
+	}
+	for name, value := range msg.Metadata {
+		if isHeader(name) {
+			headers = append(headers, header(name, value))
+		}
+	}
+	// Those of one name stay in their order, with the metadata's own as the last.
+	slices.SortStableFunc(headers[first:], func(a, b kafka.Header) int { return strings.Compare(a.Key, b.Key) })
+	return headers
+}
+
+func header(name, value string) kafka.Header { return kafka.Header{Key: name, Value: []byte(value)} }
+
+// isHeader says whether metadata of the name is a header of its own.
+func isHeader(name string) bool { return name != uuidHeader && !broker.IsReserved(name) }
 
 // keyOf returns the key of a message, nil where it has none.
 func keyOf(msg *message.Message) []byte {
@@ -45,17 +62,19 @@ func keyOf(msg *message.Message) []byte {
 	return []byte(key)
 }
 
-// decode makes the message of a record; it takes whatever a record may hold. Of several headers with one name the last counts.
+// decode makes the message of a record; it takes whatever a record may hold. Of several headers with one name the last one is in
+// the metadata, and those before it in [broker.RepeatedMetadata]; of several ids only the last one is kept.
 func decode(ctx context.Context, record *kafka.Message) *message.Message {
 	msg := message.NewMessage("", record.Value)
+	var repeated []application.Header
 	for _, h := range record.Headers {
 		if h.Key == uuidHeader {
 			msg.UUID = string(h.Value)
-			continue
+		} else {
+			repeated = broker.AddHeader(msg.Metadata, repeated, h.Key, string(h.Value))
 		}
-		msg.Metadata[h.Key] = string(h.Value)
 	}
-	delete(msg.Metadata, broker.KeyMetadata) // a key is not in the headers: a producer of another kind has called something so
+	broker.SetRepeated(msg.Metadata, repeated)
 	origin := application.Origin{
 		Position: application.Position{
 			Partition: record.TopicPartition.Partition,

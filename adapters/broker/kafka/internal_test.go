@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
+	"github.com/netstreamflow/netstreamflow/application"
 )
 
 func TestMarshal(t *testing.T) {
@@ -20,6 +21,10 @@ func TestMarshal(t *testing.T) {
 	for _, name := range []string{"d", "b", "c", "a", broker.KeyMetadata, "_watermill_message_uuid"} {
 		msg.Metadata.Set(name, "of "+name)
 	}
+	broker.SetRepeated(msg.Metadata, []application.Header{
+		{Name: "c", Value: "1"}, {Name: broker.KeyMetadata, Value: "1"}, {Name: "b", Value: "1"}, {Name: "_watermill_message_uuid", Value: "1"},
+		{Name: "c", Value: "2"}, {Name: broker.RepeatedMetadata, Value: "1"},
+	})
 	for range 5 {
 		record, err := marshaler{}.Marshal("topic", msg)
 		if err != nil {
@@ -29,7 +34,7 @@ func TestMarshal(t *testing.T) {
 		for _, h := range record.Headers {
 			headers = append(headers, string(h.Key)+"="+string(h.Value))
 		}
-		want := []string{"_watermill_message_uuid=id", "a=of a", "b=of b", "c=of c", "d=of d"}
+		want := []string{"_watermill_message_uuid=id", "a=of a", "b=1", "b=of b", "c=1", "c=2", "c=of c", "d=of d"}
 		if key, _ := record.Key.Encode(); !slices.Equal(headers, want) || string(key) != "of "+broker.KeyMetadata {
 			t.Errorf("headers %q, key %q", headers, key)
 		}
@@ -46,8 +51,11 @@ func TestUnmarshal(t *testing.T) {
 		{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("a"), Value: []byte("2")}, {Key: []byte("nil")}, {},
 		{Key: []byte("_watermill_message_uuid"), Value: []byte("id")},
 	}})
-	if err != nil || msg.UUID != "id" || msg.Metadata["a"] != "2" || len(msg.Metadata) != 3 || len(msg.Payload) != 0 {
+	if err != nil || msg.UUID != "id" || msg.Metadata["a"] != "2" || len(msg.Metadata) != 4 || len(msg.Payload) != 0 {
 		t.Errorf("got %+v, error %v", msg, err)
+	}
+	if got := broker.Repeated(msg.Metadata); !slices.Equal(got, []application.Header{{Name: "a", Value: "1"}}) {
+		t.Errorf("repeated are %q", got)
 	}
 }
 

@@ -24,3 +24,9 @@ func TestPasswordChanges(t *testing.T) {
 		t.Run(mechanism, func(t *testing.T) { kafkatest.PasswordChanges(t, mechanism, options(), openURL) })
 	}
 }
+
+func TestHeadersSurvive(t *testing.T) {
+	both(t, func(t *testing.T, addresses []string) {
+		kafkatest.HeadersSurvive(t, strings.Join(addresses, ","), options(), openURL)
+	})
+}

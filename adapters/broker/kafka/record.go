@@ -34,34 +34,45 @@ func (marshaler) Marshal(topic string, msg *message.Message) (*sarama.ProducerMe
 		record.Headers = append(record.Headers, header(wmkafka.UUIDHeaderKey, msg.UUID))
 	}
 	first := len(record.Headers)
+	for _, h := range broker.Repeated(msg.Metadata) {
+		if isHeader(h.Name) {
+			record.Headers = append(record.Headers, header(h.Name, h.Value))
+		}
+	}
 	for name, value := range msg.Metadata {
-		if name != broker.KeyMetadata && name != wmkafka.UUIDHeaderKey {
+		if isHeader(name) {
 			record.Headers = append(record.Headers, header(name, value))
 		}
 	}
-	slices.SortFunc(record.Headers[first:], func(a, b sarama.RecordHeader) int { return bytes.Compare(a.Key, b.Key) })
+	// Those of one name stay in their order, with the metadata's own as the last.
+	slices.SortStableFunc(record.Headers[first:], func(a, b sarama.RecordHeader) int { return bytes.Compare(a.Key, b.Key) })
 	return record, nil
 }
+
+// isHeader says whether metadata of the name is a header of its own.
+func isHeader(name string) bool { return name != wmkafka.UUIDHeaderKey && !broker.IsReserved(name) }
 
 func header(name, value string) sarama.RecordHeader {
 	return sarama.RecordHeader{Key: []byte(name), Value: []byte(value)}
 }
 
-// Unmarshal implements watermill-kafka's Unmarshaler. Of several headers with one name the last one counts.
+// Unmarshal implements watermill-kafka's Unmarshaler. Of several headers with one name the last one is in the metadata, and those
+// before it in [broker.RepeatedMetadata]; of several ids only the last one is kept.
 func (marshaler) Unmarshal(record *sarama.ConsumerMessage) (*message.Message, error) {
 	return unmarshal(record), nil
 }
 
 func unmarshal(record *sarama.ConsumerMessage) *message.Message {
 	msg := message.NewMessage("", record.Value)
+	var repeated []application.Header
 	for _, h := range record.Headers {
 		if string(h.Key) == wmkafka.UUIDHeaderKey {
 			msg.UUID = string(h.Value)
 		} else {
-			msg.Metadata[string(h.Key)] = string(h.Value)
+			repeated = broker.AddHeader(msg.Metadata, repeated, string(h.Key), string(h.Value))
 		}
 	}
-	delete(msg.Metadata, broker.KeyMetadata) // a key is not in the headers: a producer of another kind has called something so
+	broker.SetRepeated(msg.Metadata, repeated)
 	return msg
 }
 
