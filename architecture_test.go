@@ -53,7 +53,10 @@ var layers = map[string]layer{
 		},
 	},
 
-	"adapters/broker":            brokerAdapter("github.com/failsafe-go/failsafe-go"),
+	"adapters/broker": {
+		ours:      []string{"domain", "application", "adapters/circuit"},
+		libraries: []string{watermill, "github.com/failsafe-go/failsafe-go"},
+	},
 	"adapters/broker/gochannel":  brokerAdapter(),
 	"adapters/broker/kafka":      brokerAdapter("github.com/IBM/sarama", watermill+"-kafka/v3", "github.com/xdg-go/scram", "github.com/eapache/go-resiliency"),
 	"adapters/broker/confluent":  brokerAdapter("github.com/confluentinc/confluent-kafka-go/v2"),
@@ -239,6 +242,8 @@ func TestLayersAreHeld(t *testing.T) {
 		{"adapters/limit/x.go", module + "/adapters/store", false},
 		{"adapters/circuit/x.go", module + "/domain", false},
 		{"adapters/store/x.go", module + "/adapters/circuit", true},
+		{"adapters/broker/x.go", module + "/adapters/circuit", true},
+		{"adapters/broker/kafka/x.go", module + "/adapters/circuit", false},
 		{"adapters/store/x.go", module + "/adapters/limit", false},
 		{"adapters/store/memory/x.go", "github.com/redis/go-redis/v9", false},
 		{"adapters/store/memory/x.go", module + "/adapters/store", true},

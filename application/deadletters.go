@@ -113,24 +113,45 @@ func (l *Letters) Requeue(ctx context.Context, id, by string) (done bool, err er
 // requeue requeues letters of different keys, and returns the error of each.
 func (l *Letters) requeue(ctx context.Context, letters []WholeLetter, by string) error {
 	errs := make(PublishError, len(letters))
-	each := EachError(l.box.Requeue(ctx, letters), len(letters))
-	var sent []Letter
-	var places []int
-	for i, letter := range letters {
-		if errs[i] = each(i); errs[i] == nil {
-			sent, places = append(sent, letter.Letter), append(places, i)
-		}
-	}
+	sent := l.send(ctx, letters, errs)
 	if len(sent) == 0 {
 		return errs
 	}
-	each = EachError(l.box.Settle(ctx, sent, Requeued, by), len(sent))
-	for i, place := range places {
+	settled := make([]Letter, len(sent))
+	for i, place := range sent {
+		settled[i] = letters[place].Letter
+	}
+	each := EachError(l.box.Settle(ctx, settled, Requeued, by), len(sent))
+	for i, place := range sent {
 		if err := each(i); err != nil {
 			errs[place] = fmt.Errorf("requeued, but it stays open, as that could not be noted: %w", err)
 		}
 	}
 	return errs.OrNil()
+}
+
+// send publishes the records of the letters that are whole, and returns the places of those that have been; errs gets why the others
+// have not.
+func (l *Letters) send(ctx context.Context, letters []WholeLetter, errs PublishError) (sent []int) {
+	var whole []WholeLetter
+	var places []int
+	for i, letter := range letters {
+		if letter.Incomplete {
+			errs[i] = ErrIncomplete
+		} else {
+			whole, places = append(whole, letter), append(places, i)
+		}
+	}
+	if len(whole) == 0 {
+		return nil
+	}
+	each := EachError(l.box.Requeue(ctx, whole), len(whole))
+	for i, place := range places {
+		if errs[place] = each(i); errs[place] == nil {
+			sent = append(sent, place)
+		}
+	}
+	return sent
 }
 
 // Drop settles one letter. It returns false when it was settled before.

@@ -73,7 +73,12 @@ type WholeLetter struct {
 	Record LogRecord
 	// Settled says that it was requeued or dropped.
 	Settled bool
+	// Incomplete says that the record was too large to be kept: its value is not here.
+	Incomplete bool
 }
+
+// ErrIncomplete is why a letter cannot be requeued that lacks its value.
+var ErrIncomplete = fmt.Errorf("%w: the record was too large for a dead letter, which lacks its value", domain.ErrTooLarge)
 
 // Action is what can be done with a dead letter.
 type Action string

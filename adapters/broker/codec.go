@@ -37,6 +37,8 @@ const (
 	DeadLetterAttempts  = "dead-letter-attempts"
 	DeadLetterConsumer  = "dead-letter-consumer"
 	DeadLetterTime      = "dead-letter-time"
+	// DeadLetterLeftOut says what the letter lacks of the original record, which was too large for it.
+	DeadLetterLeftOut = "dead-letter-left-out"
 	// DeadLetterRecordTime is when the original record was made.
 	DeadLetterRecordTime = "dead-letter-record-time"
 )

@@ -25,21 +25,51 @@ func NewDeadLetters(publisher message.Publisher, topic string, logger *slog.Logg
 	return &DeadLetters{publisher: publisher, topic: topic, logger: logger}
 }
 
-// Keep publishes the dead letter, with the key of the original. One that is too large with all headers has only the last one of
-// each name.
+// Keep publishes the dead letter, with the key of the original. Where the topic does not take all of it, as a record may have come in
+// a compressed batch, the letter says what it lacks: that is better than a consumer that cannot go on.
 func (l *DeadLetters) Keep(ctx context.Context, d application.DeadLetter) error {
-	msg := encodeDeadLetter(d, time.Now())
-	msg.SetContext(ctx)
-	err := l.publisher.Publish(l.topic, msg)
-	if _, there := msg.Metadata[RepeatedMetadata]; there && errors.Is(err, domain.ErrTooLarge) {
-		// A letter without them is better than a consumer that cannot go on.
-		delete(msg.Metadata, RepeatedMetadata)
-		err = l.publisher.Publish(l.topic, msg)
+	now := time.Now()
+	msg := encodeDeadLetter(d, now)
+	err := l.publish(ctx, msg)
+	if errors.Is(err, domain.ErrTooLarge) && Repeated(msg.Metadata) != nil {
+		msg = withoutRepeated(d, now)
+		err = l.publish(ctx, msg)
+	}
+	if errors.Is(err, domain.ErrTooLarge) {
+		msg = withoutContent(d, now)
+		err = l.publish(ctx, msg)
 	}
 	if err != nil {
 		return fmt.Errorf("publish a dead letter to %s: %w", l.topic, err)
 	}
-	l.logger.ErrorContext(ctx, "dead letter", "reason", d.Reason, "topic", d.Topic, "partition", d.Partition,
-		"offset", d.Offset, "key", string(d.Key), "attempts", d.Attempts, "to", l.topic)
+	l.logger.ErrorContext(ctx, "dead letter", "reason", d.Reason, "topic", d.Topic, "partition", d.Partition, "offset", d.Offset,
+		"key", string(beginning(d.Key)), "attempts", d.Attempts, "leftOut", msg.Metadata[DeadLetterLeftOut], "to", l.topic)
 	return nil
+}
+
+func (l *DeadLetters) publish(ctx context.Context, msg *message.Message) error {
+	msg.SetContext(ctx)
+	return l.publisher.Publish(l.topic, msg)
+}
+
+// withoutRepeated makes the message of a dead letter that has only the last header of each name.
+func withoutRepeated(d application.DeadLetter, now time.Time) *message.Message {
+	msg := encodeDeadLetter(d, now)
+	delete(msg.Metadata, RepeatedMetadata)
+	msg.Metadata[DeadLetterLeftOut] = "repeated headers"
+	return msg
+}
+
+// leftOutValue begins what is said of a letter without value: such a one cannot be requeued.
+const leftOutValue = "value"
+
+// withoutContent makes the message of a dead letter that only says what it is: without value and headers, and with the beginnings of
+// key and reason.
+func withoutContent(d application.DeadLetter, now time.Time) *message.Message {
+	size := len(d.Value)
+	d.Value, d.Headers, d.Key = nil, nil, beginning(d.Key)
+	d.Reason = errors.New(cutText(d.Reason.Error(), maxLetterReason)) //nolint:err113 // it is a text from here on
+	msg := encodeDeadLetter(d, now)
+	msg.Metadata[DeadLetterLeftOut] = fmt.Sprintf("%s of %d bytes, headers, and the end of a long key", leftOutValue, size)
+	return msg
 }

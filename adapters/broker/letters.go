@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -155,7 +156,9 @@ func (l *Letters) whole(record application.LogRecord) application.WholeLetter {
 	if _, keyed := record.Headers[DeadLetterKey]; !keyed && len(record.Key) == 0 {
 		record.Key = nil // not every broker tells none from an empty one
 	}
-	w := application.WholeLetter{Letter: letterOf(record), Record: record}
+	w := application.WholeLetter{
+		Letter: letterOf(record), Record: record, Incomplete: len(record.Value) == 0 && strings.HasPrefix(record.Headers[DeadLetterLeftOut], leftOutValue),
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w.Settled = l.index.isSettled(w.Position)

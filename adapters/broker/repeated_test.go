@@ -121,7 +121,7 @@ func TestTooManyRepeatedHeaders(t *testing.T) {
 	err := broker.NewDeadLetters(n, "topic.dlq", slog.New(slog.DiscardHandler)).Keep(t.Context(), application.DeadLetter{
 		Headers: headers, Reason: errors.New("bad"),
 	})
-	if err != nil || len(n.taken) != 1 || n.taken[0]["h"] != "3" {
+	if err != nil || len(n.taken) != 1 || n.taken[0]["h"] != "3" || n.taken[0][broker.DeadLetterLeftOut] != "repeated headers" {
 		t.Errorf("taken are %q, error %v", n.taken, err)
 	}
 }

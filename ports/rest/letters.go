@@ -268,6 +268,9 @@ func letterError(err error) error {
 	if errors.Is(err, domain.ErrNotFound) {
 		return newProblem(notFound, "there is no dead letter with this id")
 	}
+	if errors.Is(err, domain.ErrTooLarge) {
+		return newProblem(tooLarge, failureDetail(err))
+	}
 	return adminError(err)
 }
 
@@ -282,6 +285,8 @@ func adminError(err error) error {
 // failureDetail says what has failed, without the words of other layers.
 func failureDetail(err error) string {
 	switch {
+	case errors.Is(err, application.ErrIncomplete):
+		return "the record was too large for the dead letters: its value is not among them"
 	case errors.Is(err, domain.ErrTooLarge):
 		return "the record is larger than the topic takes"
 	case errors.Is(err, application.ErrBlocked):

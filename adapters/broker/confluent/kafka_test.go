@@ -23,6 +23,13 @@ func TestPasswordChanges(t *testing.T) {
 	kafkatest.PasswordChanges(t, "SCRAM-SHA-512", benchOptions(), openURL)
 }
 
+func TestLargeLetter(t *testing.T) {
+	t.Run("fake", func(t *testing.T) { kafkatest.LargeLetter(t, addresses(fake(t)), benchOptions(), openURL) })
+	t.Run("real", func(t *testing.T) {
+		kafkatest.LargeLetter(t, brokertest.FromEnvironment(t, "NSF_TEST_KAFKA"), benchOptions(), openURL)
+	})
+}
+
 func TestHeadersSurvive(t *testing.T) {
 	t.Run("fake", func(t *testing.T) { kafkatest.HeadersSurvive(t, addresses(fake(t)), benchOptions(), openURL) })
 	t.Run("real", func(t *testing.T) {

@@ -25,6 +25,12 @@ func TestPasswordChanges(t *testing.T) {
 	}
 }
 
+func TestLargeLetter(t *testing.T) {
+	both(t, func(t *testing.T, addresses []string) {
+		kafkatest.LargeLetter(t, strings.Join(addresses, ","), options(), openURL)
+	})
+}
+
 func TestHeadersSurvive(t *testing.T) {
 	both(t, func(t *testing.T, addresses []string) {
 		kafkatest.HeadersSurvive(t, strings.Join(addresses, ","), options(), openURL)

@@ -125,10 +125,14 @@ func receiveForeign(t *testing.T, b broker.Broker, topic string) *message.Messag
 func keep(t *testing.T, b broker.Broker, o broker.Options, msg *message.Message) *application.Letters {
 	t.Helper()
 	origin, _ := application.OriginFrom(msg.Context())
-	err := broker.NewDeadLetters(b.Publisher(), o.DeadLetterTopic, o.Logger).Keep(t.Context(), application.DeadLetter{
+	return keepLetter(t, b, o, application.DeadLetter{
 		Origin: origin, MessageID: msg.UUID, Value: msg.Payload, Headers: msg.Metadata, Reason: errors.New("ours"), Attempts: 1,
 	})
-	if err != nil {
+}
+
+func keepLetter(t *testing.T, b broker.Broker, o broker.Options, d application.DeadLetter) *application.Letters {
+	t.Helper()
+	if err := broker.NewDeadLetters(b.Publisher(), o.DeadLetterTopic, o.Logger).Keep(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
 	log, ok := b.(broker.Replayable)
