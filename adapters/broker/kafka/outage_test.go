@@ -120,20 +120,26 @@ func TestServerComesLate(t *testing.T) {
 	wantIDs(t, acked(t, replay, 3), msgs)
 }
 
-// TestServerRestarts restarts the server in this process.
-func TestServerRestarts(t *testing.T) {
-	t.Parallel()
+// restarting returns what starts a server in this process, each time with the same address and what it had.
+func restarting(t *testing.T) (start func() *kfake.Cluster, addresses []string) {
+	t.Helper()
 	port, dir := freePort(t), t.TempDir()
-	start := func() *kfake.Cluster {
+	return func() *kfake.Cluster {
 		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.DataDir(dir), kfake.SyncWrites())
 		if err != nil {
 			t.Fatal(err)
 		}
 		return cluster
-	}
+	}, local(port)
+}
+
+// TestServerRestarts restarts the server in this process.
+func TestServerRestarts(t *testing.T) {
+	t.Parallel()
+	start, addresses := restarting(t)
 	cluster := start()
 	defer func() { cluster.Close() }()
-	testRestarts(t, local(port), func() {
+	testRestarts(t, addresses, func() {
 		cluster.Close()
 		<-time.After(300 * time.Millisecond) // for publications to fail
 		cluster = start()
@@ -177,20 +183,13 @@ func testRestarts(t *testing.T, addresses []string, restart func()) {
 // TestFailedRecordIsSentAgain has publications fail and go on when the server is back. Sarama may still read a record whose
 // error it has returned, so that it must not get the same again: the race detector tells.
 func TestFailedRecordIsSentAgain(t *testing.T) {
-	port, dir := freePort(t), t.TempDir()
-	start := func() *kfake.Cluster {
-		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(port), kfake.DataDir(dir), kfake.SyncWrites())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return cluster
-	}
+	start, addresses := restarting(t)
 	cluster := start()
 	defer func() { cluster.Close() }()
 	o := options()
 	replaced := make(replacements, 100)
 	o.Logger = slog.New(slog.NewTextHandler(replaced, nil))
-	b := open(t, local(port), "", o)
+	b := open(t, addresses, "", o)
 	publish(t, b, o.Topic, keyed("key", 1, 1)...)
 	cluster.Close()
 	wantUnavailable(t, "publish", b.Publisher().Publish(o.Topic, keyed("key", 1, 1)...)) // it was sent
