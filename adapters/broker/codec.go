@@ -87,7 +87,7 @@ func encodeDeadLetter(d application.DeadLetter, now time.Time) *message.Message 
 	})
 	if d.Key != nil {
 		msg.Metadata[KeyMetadata] = string(d.Key)
-		msg.Metadata[DeadLetterKey] = string(d.Key)
+		msg.Metadata[DeadLetterKey] = string(beginning(d.Key)) // all of it is the record's key
 	}
 	return msg
 }

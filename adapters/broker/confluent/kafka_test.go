@@ -30,6 +30,10 @@ func TestLargeLetter(t *testing.T) {
 	})
 }
 
+func TestLimitIsRaised(t *testing.T) {
+	kafkatest.LimitIsRaised(t, brokertest.FromEnvironment(t, "NSF_TEST_KAFKA"), benchOptions(), openURL)
+}
+
 func TestHeadersSurvive(t *testing.T) {
 	t.Run("fake", func(t *testing.T) { kafkatest.HeadersSurvive(t, addresses(fake(t)), benchOptions(), openURL) })
 	t.Run("real", func(t *testing.T) {

@@ -20,6 +20,8 @@ const recordVersion = 2
 type batch struct {
 	topic   string
 	records []*sarama.ProducerMessage
+	// largest is the size of the largest of them.
+	largest int
 	// sent are the copies that the last producer got.
 	sent []sarama.ProducerMessage
 	errs []error
@@ -37,6 +39,7 @@ func newBatch(topic string, msgs []*message.Message) *batch {
 	for i, msg := range msgs {
 		b.records[i], _ = marshaler{}.Marshal(topic, msg) // it has no error
 		b.records[i].Metadata = i
+		b.largest = max(b.largest, b.records[i].ByteSize(recordVersion))
 	}
 	return b
 }
@@ -50,9 +53,7 @@ func (b *batch) send(p *producer) {
 	b.sent = make([]sarama.ProducerMessage, len(b.records))
 	fitting := make([]*sarama.ProducerMessage, 0, len(b.records))
 	for i, r := range b.records {
-		b.errs[i] = nil
-		if size := r.ByteSize(recordVersion); size > p.limit {
-			b.errs[i] = fmt.Errorf("%w: a record of %d bytes: topic %s takes %d", domain.ErrTooLarge, size, b.topic, p.limit)
+		if b.errs[i] = b.check(r, p.limit); b.errs[i] != nil {
 			continue
 		}
 		b.sent[i] = *r
@@ -72,6 +73,17 @@ func (b *batch) send(p *producer) {
 			b.errs[place] = f.Err
 		}
 	}
+}
+
+// check says whether the record is too large for the topic.
+func (b *batch) check(r *sarama.ProducerMessage, limit int) error {
+	if b.largest <= limit {
+		return nil
+	}
+	if size := r.ByteSize(recordVersion); size > limit {
+		return fmt.Errorf("%w: a record of %d bytes: topic %s takes %d", domain.ErrTooLarge, size, b.topic, limit)
+	}
+	return nil
 }
 
 // fail notes the error for all records.

@@ -31,6 +31,12 @@ func TestLargeLetter(t *testing.T) {
 	})
 }
 
+func TestLimitIsRaised(t *testing.T) {
+	both(t, func(t *testing.T, addresses []string) {
+		kafkatest.LimitIsRaised(t, strings.Join(addresses, ","), options(), openURL)
+	})
+}
+
 func TestHeadersSurvive(t *testing.T) {
 	both(t, func(t *testing.T, addresses []string) {
 		kafkatest.HeadersSurvive(t, strings.Join(addresses, ","), options(), openURL)

@@ -90,7 +90,7 @@ func (p *publisher) send(ctx context.Context, b *batch) {
 
 // try returns whether it should be tried again.
 func (p *publisher) try(b *batch) (again bool) {
-	producer, err := p.producers.acquire(b.kind())
+	producer, err := p.acquire(b)
 	if err != nil {
 		b.fail(err)
 		b.reason.Store(&err)
@@ -109,6 +109,17 @@ func (p *publisher) try(b *batch) (again bool) {
 		b.reason.Store(&reason)
 	}
 	return again
+}
+
+// acquire returns a producer for the batch, which must be released.
+func (p *publisher) acquire(b *batch) (*producer, error) {
+	producer, err := p.producers.acquire(b.kind())
+	if err != nil || b.largest <= producer.limit || !p.producers.topics.raised(p.client, b.topic, producer.limit) {
+		return producer, err
+	}
+	p.producers.retire(b.kind(), producer)
+	p.producers.release(producer)
+	return p.producers.acquire(b.kind())
 }
 
 // Close implements [message.Publisher]: it waits for the publications under way, those included that their callers have

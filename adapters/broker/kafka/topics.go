@@ -19,6 +19,9 @@ const (
 	limitConfig        = "max.message.bytes"
 )
 
+// limitAge is how long it is taken for granted that nobody has raised a limit.
+const limitAge = time.Second
+
 // maxRequestBytes is what Sarama sends at most, and a Kafka server takes by default.
 const maxRequestBytes = 100 << 20
 
@@ -29,10 +32,12 @@ type topics struct {
 
 	mu     sync.Mutex
 	limits map[string]int
+	// read is when they were.
+	read map[string]time.Time
 }
 
 func newTopics(s settings) *topics {
-	return &topics{settings: s, limits: map[string]int{}}
+	return &topics{settings: s, limits: map[string]int{}, read: map[string]time.Time{}}
 }
 
 // ensure makes the topic where it is missing, and returns how many bytes a batch of its records may have.
@@ -52,9 +57,32 @@ func (t *topics) ensure(client sarama.Client, topic string) (limit int, err erro
 	}
 	limit = t.limit(client, topic)
 	t.mu.Lock()
-	t.limits[topic] = limit
+	t.limits[topic], t.read[topic] = limit, time.Now()
 	t.mu.Unlock()
 	return limit, nil
+}
+
+// raised says whether the topic's limit is above the one given, which was read earlier.
+func (t *topics) raised(client sarama.Client, topic string, limit int) bool {
+	if now, due := t.due(topic); now > limit || !due {
+		return now > limit
+	}
+	now, err := readLimit(client, topic)
+	if err != nil || now <= limit {
+		return false
+	}
+	t.forget(topic)
+	return true
+}
+
+// due returns the limit that is known, and whether the caller is to read it again.
+func (t *topics) due(topic string) (limit int, due bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if due = time.Since(t.read[topic]) >= limitAge; due {
+		t.read[topic] = time.Now()
+	}
+	return t.limits[topic], due
 }
 
 // forget has the topic looked up again when it is next used.
@@ -126,9 +154,10 @@ func (t *topics) limit(client sarama.Client, topic string) int {
 			"topic", topic, "limit", defaultLimit, "error", err)
 		return defaultLimit
 	}
-	return min(limit, maxRequestBytes-deadLetterHeadroom)
+	return limit
 }
 
+// readLimit returns the topic's limit, or what Sarama sends at most if that is less.
 func readLimit(client sarama.Client, topic string) (int, error) {
 	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {
@@ -146,7 +175,8 @@ func readLimit(client sarama.Client, topic string) (int, error) {
 		}
 		for _, entry := range r.Configs {
 			if entry.Name == limitConfig {
-				return strconv.Atoi(entry.Value)
+				limit, err := strconv.Atoi(entry.Value)
+				return min(limit, maxRequestBytes-deadLetterHeadroom), err
 			}
 		}
 	}

@@ -4,9 +4,14 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 // LargeLetter has a record become a dead letter that is larger than its topic takes, as one may be that came in a compressed batch:
@@ -31,6 +36,43 @@ func LargeLetter(t *testing.T, servers string, o broker.Options, open Open) {
 	}
 	if done, err := letters.Drop(t.Context(), "0-0", "me"); !done || err != nil {
 		t.Errorf("drop: %t, %v", done, err)
+	}
+}
+
+// LimitIsRaised has a record that is too large for its topic, until somebody raises the topic's limit.
+func LimitIsRaised(t *testing.T, servers string, o broker.Options, open Open) {
+	t.Helper()
+	b := open(t, servers, "", o)
+	publish := func() error {
+		msg := records(1)[0]
+		msg.Payload = make([]byte, 2_000_000)
+		return b.Publisher().Publish(o.Topic, msg)
+	}
+	if err := publish(); !errors.Is(err, domain.ErrTooLarge) {
+		t.Fatalf("got the error %v, want too large", err)
+	}
+	limit := "3000000"
+	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	alter.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{
+		ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: o.Topic,
+		Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "max.message.bytes", Value: &limit}},
+	}}
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(servers, ",")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if answer, err := alter.RequestWith(t.Context(), client); err != nil || answer.Resources[0].ErrorCode != 0 {
+		t.Fatalf("raise the limit: %+v, %v", answer, err)
+	}
+	for end := time.Now().Add(patience); ; {
+		err := publish()
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, domain.ErrTooLarge) || time.Now().After(end) {
+			t.Fatalf("with the limit raised: %v", err)
+		}
 	}
 }
 
