@@ -5,6 +5,7 @@ package application
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -99,6 +100,9 @@ func OriginFrom(ctx context.Context) (Origin, bool) {
 	o, ok := ctx.Value(originKey{}).(Origin)
 	return o, ok
 }
+
+// ErrNotSent is why an event is certainly not in the log: the broker is away, and nobody has tried to send it.
+var ErrNotSent = fmt.Errorf("%w: the broker is away, and publishing is refused until it has been tried again", domain.ErrUnavailable)
 
 // DeadLetter is a record that can never be processed, with all that is needed to see why and to send it again.
 type DeadLetter struct {

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -10,10 +9,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
 	"github.com/netstreamflow/netstreamflow/adapters/circuit"
-	"github.com/netstreamflow/netstreamflow/domain"
 )
-
-var errRefused = fmt.Errorf("%w: the broker is away, and publishing is refused until it has been tried again", domain.ErrUnavailable)
 
 // breaker is the circuit breaker of one lane, which opens when publications in a row fail fast, or one has taken half the publish
 // time-out: drivers try again by themselves, so that it stands for many. While it is not closed, one publication at a time goes
@@ -34,6 +30,8 @@ type breaker struct {
 	overdue bool
 	// succeeded is when the last publication ended that did not fail.
 	succeeded time.Time
+	// trial is the probe.
+	trial circuit.Trial
 	// since is when the breaker left the closed state.
 	since time.Time
 	// failed is when a publication last found the broker away, or was given up.
@@ -59,6 +57,7 @@ func (b *breaker) admit() (admitted, probe bool) {
 	if b.overdue || !b.circuit.TryAcquirePermit() {
 		return false, false
 	}
+	b.trial.Begin()
 	b.tried.Add(1)
 	b.logger.Debug("the broker is tried again", "refusedFor", time.Since(b.since).Round(time.Millisecond).String())
 	return true, true
@@ -89,6 +88,7 @@ func (b *breaker) end(failed bool) (begun time.Time, opened bool) {
 	begun = b.begun
 	now := time.Now()
 	b.begun, b.overdue = time.Time{}, false
+	defer b.trial.End()
 	if !failed {
 		b.succeeded = now
 		b.circuit.RecordSuccess()
@@ -99,7 +99,7 @@ func (b *breaker) end(failed bool) (begun time.Time, opened bool) {
 	if now.Sub(begun) >= b.timeout/2 {
 		b.circuit.Open()
 	}
-	return begun, b.follow()
+	return begun, b.note()
 }
 
 // abandon ends a probe that could not be queued.
@@ -107,7 +107,8 @@ func (b *breaker) abandon() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.circuit.RecordFailure()
-	b.follow()
+	b.note()
+	b.trial.End()
 }
 
 // expire opens the breaker when the publication under way has taken the whole time-out, and returns whether it did, and
@@ -120,7 +121,7 @@ func (b *breaker) expire() (begun time.Time, opened bool) {
 	}
 	b.overdue = true
 	b.circuit.Open()
-	return b.begun, b.follow()
+	return b.begun, b.note()
 }
 
 // trip opens the breaker on the word of others, unless its own lane has had a success after the given time.
@@ -131,12 +132,12 @@ func (b *breaker) trip(after time.Time) (opened bool) {
 		return false
 	}
 	b.circuit.Open()
-	return b.follow()
+	return b.note()
 }
 
-// follow keeps the mirror and the log in step with the circuit, which has just had a failure, and returns whether it has left
+// note keeps the mirror and the log in step with the circuit, which has just had a failure, and returns whether it has left
 // the closed state.
-func (b *breaker) follow() (opened bool) {
+func (b *breaker) note() (opened bool) {
 	b.failed = time.Now()
 	if b.circuit.IsClosed() || !b.closed.Swap(false) {
 		return false

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -130,7 +131,60 @@ func TestBreakerRefuses(t *testing.T) {
 	})
 }
 
-// TestBreakerProbes has a publication hang as the probe: nobody waits for it for long, everybody else is refused at once, and
+// TestBreakerFollows has many come at once when the broker is back, and when it still hangs: nobody is refused for not being the probe
+// before it is clear that this does not succeed soon.
+func TestBreakerFollows(t *testing.T) {
+	for name, c := range map[string]struct {
+		probe, first, later time.Duration
+		failed              int
+	}{
+		"back":      {probe: 100 * time.Millisecond, first: 100 * time.Millisecond, later: 0},
+		"hangs":     {probe: 5 * time.Second, first: 500 * time.Millisecond, later: 0, failed: 60},
+		"back late": {probe: 700 * time.Millisecond, first: 500 * time.Millisecond, later: 0, failed: 59},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var hang atomic.Int64
+				answer := errAway
+				m := &moody{publish: func(string) error {
+					<-time.After(time.Duration(hang.Swap(0)))
+					return answer
+				}}
+				l, publish := m.open(t, slog.DiscardHandler)
+				defer l.Close()
+				for range 3 {
+					_, err := publish("user")
+					wantAway(t, "while the broker is away", err)
+				}
+				<-time.After(time.Second)
+				answer = nil
+				hang.Store(int64(c.probe))
+				var running sync.WaitGroup
+				var failed atomic.Int64
+				for range 60 {
+					running.Go(func() {
+						took, err := publish("user")
+						if err != nil {
+							failed.Add(1)
+						}
+						if most := max(c.first, min(c.probe, time.Second)); took > most {
+							t.Errorf("it took %v", took)
+						}
+					})
+				}
+				running.Wait()
+				if n := failed.Load(); n != int64(c.failed) {
+					t.Errorf("%d of 60 failed, want %d", n, c.failed)
+				}
+				if took, _ := publish("user"); took != c.later {
+					t.Errorf("a later one took %v", took)
+				}
+			})
+		})
+	}
+}
+
+// TestBreakerProbes has a publication hang as the probe: nobody waits for it for long, who comes later is refused at once, and
 // it closes the breaker when it succeeds after all.
 func TestBreakerProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

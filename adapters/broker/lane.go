@@ -49,6 +49,9 @@ func newLane(l *Log, number int, timeout time.Duration) *lane {
 // enqueue has the items published, or fails them at once. probe says that they will tell whether the broker is back.
 func (n *lane) enqueue(ctx context.Context, items []item) (queued, probe bool) {
 	admitted, probe := n.breaker.admit()
+	if !admitted && n.breaker.trial.Follow(ctx) {
+		admitted, probe = n.breaker.admit()
+	}
 	switch {
 	case !admitted:
 		refuse(items)
@@ -184,7 +187,7 @@ func (n *lane) live(batch []item) []item {
 	for _, it := range batch {
 		switch {
 		case !n.breaker.lets(it.probe):
-			it.call.settle(it.place, errRefused)
+			it.call.settle(it.place, application.ErrNotSent)
 		case it.probe || it.ctx.Err() == nil:
 			live = append(live, it)
 		}
@@ -245,6 +248,6 @@ func (n *lane) refuseQueued() {
 
 func refuse(items []item) {
 	for _, it := range items {
-		it.call.settle(it.place, errRefused)
+		it.call.settle(it.place, application.ErrNotSent)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -12,7 +13,7 @@ var reasons = []struct {
 	is   error
 	word string
 }{
-	{errRefused, "refused"},
+	{application.ErrNotSent, "refused"},
 	{errFull, "spool_full"},
 	{errClosed, "closing"},
 	{domain.ErrTooLarge, "too_large"},

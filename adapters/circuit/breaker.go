@@ -4,6 +4,7 @@ package circuit
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -43,6 +44,7 @@ type Breaker struct {
 	pause   time.Duration
 	logger  *slog.Logger
 	circuit circuitbreaker.CircuitBreaker[any]
+	trial   Trial
 
 	mu sync.Mutex
 	// since is when it left the closed state, zero while it is closed.
@@ -76,6 +78,12 @@ func New(what string, p Policy, logger *slog.Logger) *Breaker {
 // Allow says whether the call may be made. If so, [Breaker.Success] or [Breaker.Failure] must follow.
 func (b *Breaker) Allow() bool { return b.circuit.TryAcquirePermit() }
 
+// Await is [Breaker.Allow] for calls that may wait a moment: it has them follow a call that is just finding out whether the server is
+// back, until ctx ends.
+func (b *Breaker) Await(ctx context.Context) bool {
+	return b.Allow() || b.trial.Follow(ctx) && b.Allow()
+}
+
 // Success notes that the server answered.
 func (b *Breaker) Success() { b.circuit.RecordSuccess() }
 
@@ -103,6 +111,11 @@ func (b *Breaker) State() State {
 func (b *Breaker) changed(e circuitbreaker.StateChangedEvent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if e.NewState == circuitbreaker.HalfOpenState {
+		b.trial.Begin()
+	} else {
+		defer b.trial.End()
+	}
 	switch {
 	case e.NewState == circuitbreaker.HalfOpenState:
 		b.transitions.Tried++

@@ -39,7 +39,7 @@ type GuardOptions struct {
 //     however slowly their events are taken: any other is a [domain.ErrOverloaded] at once.
 //   - One that finds the store away before its first event is tried again, with a pause.
 //   - When queries in a row have found the store away, they are refused with [domain.ErrUnavailable] at once; one now and then
-//     finds out whether it is back.
+//     finds out whether it is back, and those that come at the same moment wait for that.
 type Guard struct {
 	reader  application.Reader
 	options GuardOptions
@@ -119,7 +119,7 @@ func (g *Guard) ask(ctx context.Context, stream bool, query func(context.Context
 	}
 	w := newWatch(ctx, g, stream)
 	defer w.end()
-	if !g.breaker.Allow() {
+	if !g.breaker.Await(ctx) {
 		g.refused.Add(1)
 		return errRefused
 	}

@@ -268,6 +268,7 @@ func TestGuardProbeHangs(t *testing.T) {
 		for range 20 {
 			go func() { _, _, _ = page(t.Context(), g) }()
 		}
+		time.Sleep(time.Second) // for those that wait for it
 		synctest.Wait()
 		if m.tried != 1 {
 			t.Errorf("%d queries went through", m.tried)
@@ -285,6 +286,36 @@ func TestGuardProbeHangs(t *testing.T) {
 		if _, _, err := page(t.Context(), g); err != nil {
 			t.Error("the store is back:", err)
 		}
+	})
+}
+
+// TestGuardFollows has as many come at once when the store is back as may: all but the one that finds that out wait for it.
+func TestGuardFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := true
+		m := &moody{}
+		m.query = func(_ context.Context, _ application.Query, yield func([]byte) error) (string, error) {
+			if away {
+				return "", errAway
+			}
+			time.Sleep(100 * time.Millisecond)
+			return "", yield([]byte("event"))
+		}
+		g := guard(m, slog.DiscardHandler)
+		for range 5 {
+			_, _, _ = page(t.Context(), g)
+		}
+		away = false
+		time.Sleep(time.Second)
+		var running sync.WaitGroup
+		for range bound {
+			running.Go(func() {
+				if _, _, err := page(t.Context(), g); err != nil {
+					t.Error("the store is back:", err)
+				}
+			})
+		}
+		running.Wait()
 	})
 }
 

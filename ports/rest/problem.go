@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -72,6 +73,10 @@ var (
 		forWrites: "the broker did not acknowledge in time: the event may or may not be in the log, and sending it again " +
 			"with the same eventId or Idempotency-Key is safe",
 	}
+	notSent = &kind{
+		status: 503, name: "unavailable", title: "The service is not available",
+		detail: "the broker is away: the event was not sent to it; try again",
+	}
 	keysAway = &kind{
 		status: 503, name: "unavailable", title: "The service is not available",
 		detail: "the keys that tokens are verified with have not come yet; try again",
@@ -101,6 +106,7 @@ var kinds = []struct {
 	{domain.ErrBadCredentials, badCredentials},
 	{domain.ErrForbidden, forbidden},
 	{domain.ErrOverloaded, overloaded},
+	{application.ErrNotSent, notSent},
 	{domain.ErrUnavailable, unavailable},
 	{context.DeadlineExceeded, unavailable},
 	{context.Canceled, unavailable},
@@ -206,7 +212,7 @@ func (a *api) setProblemHeader(h http.Header, p *problem) {
 
 // logFailure logs what is wrong on this side, unless it is only that the client has gone.
 func (a *api) logFailure(r *http.Request, p *problem, err error) {
-	away := p.kind == unavailable || p.kind == brokerAway
+	away := p.kind == unavailable || p.kind == notSent || p.kind == brokerAway
 	ours := p.kind == internal || p.kind == overloaded || away
 	if !ours || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
@@ -88,4 +89,12 @@ func TestRetryAfter(t *testing.T) {
 		a.setProblemHeader(h, newProblem(k, ""))
 		assert.Equal(t, want, h.Get("Retry-After"), k.name)
 	}
+}
+
+// TestNotSent tells of an event that was refused that it is not in the log.
+func TestNotSent(t *testing.T) {
+	p := problemOf(fmt.Errorf("publish: %w", application.ErrNotSent))
+	assert.Equal(t, http.StatusServiceUnavailable, p.status)
+	assert.Contains(t, p.detail, "was not sent")
+	assert.Contains(t, problemOf(domain.ErrUnavailable).detail, "try again")
 }
