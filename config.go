@@ -104,6 +104,8 @@ type Config struct {
 	adminGiven bool
 	// origins tell by its name where a setting that was given comes from.
 	origins map[string]string
+	// passedOver are values that were given and that something else goes before.
+	passedOver []*setting
 }
 
 // Limits of settings.
@@ -230,7 +232,7 @@ func (c *Config) settings() []*setting {
 		{name: "listen", usage: "HTTP `address`; port 0 picks a free port", value: text(&c.Listen, checkAddress)},
 		{name: "broker", usage: "broker `URL`: memory:, sqlite-log:, kafka://host:port,… or confluent://host:port,…", value: text(&c.Broker, checkURL), redact: redactURL},
 		{name: "broker-password", usage: "`password` of the user name in the broker URL, or a reference to it", value: text(&c.BrokerPassword, nil), secret: true},
-		{name: "store", usage: "store `URL`: memory:, sqlite:[PATH] or postgres://user@host/database", value: text(&c.Store, checkURL), redact: redactURL},
+		{name: "store", usage: "store `URL`: memory:, sqlite:[PATH] or postgres://user@host/database", value: text(&c.Store, checkStore), redact: redactURL},
 		{name: "store-password", usage: "`password` of the user name in the store URL, or a reference to it", value: text(&c.StorePassword, nil), secret: true},
 		{name: "sync", usage: "`when` the embedded log syncs its file: always, before it acknowledges, or interval, each second, which may lose a second of acknowledged events when the machine fails", value: choice(&c.Sync, syncAlways, syncInterval)},
 		{name: "retention", usage: "how `long` the store keeps an event after it was accepted, such as 720h; 0 is for ever", value: orZero(&c.Retention, duration(&c.Retention, time.Second, maxRetention))},
@@ -264,11 +266,15 @@ func (c *Config) settings() []*setting {
 		{name: "breaker-pause", usage: "how `long` an open circuit breaker refuses all calls before one tries again, as the Retry-After of the 503 says", value: duration(&c.BreakerPause, 100*time.Millisecond, maxPause)},
 	}
 	all = append(all, c.securitySettings()...)
-	return append(all, []*setting{
+	all = append(all, []*setting{
 		{name: "log-level", usage: "least `level` that is logged: debug, info, warn or error", value: level(&c.LogLevel)},
 		{name: "log-format", usage: "`format` of the log on standard error: text or json", value: choice(&c.LogFormat, formatText, formatJSON)},
 		{name: "shutdown-timeout", usage: "how `long` a graceful end may take", value: duration(&c.ShutdownTimeout, time.Second, time.Hour)},
 	}...)
+	for _, s := range all {
+		s.spelling = spellingOf(s.name, c.origins[s.name])
+	}
+	return all
 }
 
 func checkAddress(s string) error {

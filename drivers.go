@@ -28,10 +28,11 @@ const (
 	schemeEmbedded = "sqlite-log"
 )
 
-// Schemes of secrets: schemeFile is that of one in a file, which a variable with _FILE at its end names, too; schemeLiteral is
-// followed by the secret itself.
+// Schemes of secrets: schemeFile is that of one in a file, which a variable with _FILE at its end names, too, schemeEnv that of
+// one in an environment variable; schemeLiteral is followed by the secret itself.
 const (
 	schemeFile    = "file"
+	schemeEnv     = "env"
 	schemeLiteral = "literal"
 )
 
@@ -52,7 +53,7 @@ func BuiltIn() Drivers {
 		},
 		Secrets: map[string]secret.Open{
 			schemeFile:    secret.OpenFile,
-			"env":         secret.OpenEnvironment,
+			schemeEnv:     secret.OpenEnvironment,
 			schemeLiteral: secret.OpenLiteral,
 			"awssm":       secret.OpenAWS,
 			"azkv":        secret.OpenAzure,

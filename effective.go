@@ -2,6 +2,7 @@ package netstreamflow
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,13 +28,13 @@ type EffectiveSetting struct {
 // originDefault is the origin of what was not given.
 const originDefault = "default"
 
-// Effective lists all settings as they are in effect, and where each comes from. It fetches no secret. A setting that cannot be
-// used is a [*SettingError].
-func (c Config) Effective(d Drivers) ([]EffectiveSetting, error) {
+// Effective lists all settings as they are in effect, and where each comes from. It fetches no secret from elsewhere, but sees
+// to it that those on this machine are there. A setting that cannot be used is a [*SettingError].
+func (c Config) Effective(ctx context.Context, d Drivers) ([]EffectiveSetting, error) {
 	if err := c.check(d); err != nil {
 		return nil, err
 	}
-	if _, err := c.secrets(d); err != nil {
+	if _, err := c.secrets(ctx, d); err != nil {
 		return nil, err
 	}
 	var all []EffectiveSetting

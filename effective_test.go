@@ -11,7 +11,7 @@ import (
 // effective returns the settings by name, and the file that they make.
 func effective(t *testing.T, cfg netstreamflow.Config) (map[string]netstreamflow.EffectiveSetting, string) {
 	t.Helper()
-	settings, err := cfg.Effective(netstreamflow.BuiltIn())
+	settings, err := cfg.Effective(t.Context(), netstreamflow.BuiltIn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +64,7 @@ func TestEffectiveTellsOrigins(t *testing.T) {
 
 // TestEffectiveIsAFile gives what is written to --config, with texts that YAML could take for something else.
 func TestEffectiveIsAFile(t *testing.T) {
+	t.Setenv("PGPASSWORD", "s3cret")
 	cfg, err := load(t, []string{"--group", `a "b": {c} # <d> \e` + "\u2028é", "--data-dir", "007", "--spool", "--broker", "kafka://h:9092", "--retention", "720h",
 		"--store-password", "env:PGPASSWORD"}, nil)
 	if err != nil {
@@ -81,12 +82,12 @@ func TestEffectiveIsAFile(t *testing.T) {
 }
 
 func TestEffectiveRefuses(t *testing.T) {
-	for _, args := range [][]string{{"--broker-password", "vault:s3cret"}, {"--store-password", "env:s3cret!"}, {"--spool"}} {
+	for _, args := range [][]string{{"--broker-password", "vault:s3cret"}, {"--store-password", "env:s3cret!"}, {"--store-password", "literal:"}, {"--store-password", "file:/no/such"}, {"--spool"}} {
 		cfg, err := load(t, args, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = cfg.Effective(netstreamflow.BuiltIn())
+		_, err = cfg.Effective(t.Context(), netstreamflow.BuiltIn())
 		var fault *netstreamflow.SettingError
 		if !errors.As(err, &fault) || !strings.Contains(err.Error(), args[0]) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%q: %v", args, err)
@@ -94,12 +95,11 @@ func TestEffectiveRefuses(t *testing.T) {
 	}
 }
 
-// TestSecretsAreResolved starts with references that can, cannot and can never be followed.
+// TestSecretsAreResolved starts with references that can and can never be followed.
 func TestSecretsAreResolved(t *testing.T) {
 	t.Setenv("SECRETS_TEST", "s3cret")
 	for reference, want := range map[string]string{
 		"env:SECRETS_TEST": "", "file:" + file(t, "s3cret"): "", "literal:vault://s3cret": "", "plain-s3cret": "",
-		"env:SECRETS_TEST_UNSET": "--store-password: its secret (env:) cannot be had", "file:/no/such/s3cret": "no such file",
 		"azkv://s3cret": "--store-password holds a malformed azkv: reference",
 	} {
 		cfg := netstreamflow.DefaultConfig()
@@ -112,7 +112,7 @@ func TestSecretsAreResolved(t *testing.T) {
 			t.Errorf("%s: got the error %v, want %q", reference, err, want)
 		}
 		var fault *netstreamflow.SettingError
-		if errors.As(err, &fault) != strings.Contains(want, "malformed") {
+		if errors.As(err, &fault) != (want != "") {
 			t.Errorf("%s: the exit status of %v would be wrong", reference, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package netstreamflow
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -43,9 +44,7 @@ func (c *Config) Load(fs *pflag.FlagSet, environ []string) error {
 		}
 	}
 	if f := fs.Lookup(configFlag); f != nil && f.Changed {
-		if l.file = f.Value.String(); l.file == "" {
-			return &SettingError{Setting: "--" + configFlag, Given: true, Detail: "must name a readable file"}
-		}
+		l.file, l.fileFrom = f.Value.String(), "--"+configFlag
 	}
 	for _, variable := range environ {
 		if name, val, _ := strings.Cut(variable, "="); strings.HasPrefix(name, envPrefix) && !ofClients[name] {
@@ -54,11 +53,12 @@ func (c *Config) Load(fs *pflag.FlagSet, environ []string) error {
 			}
 		}
 	}
-	if l.file != "" {
+	if l.fileFrom != "" {
 		if err := l.read(); err != nil {
 			return err
 		}
 	}
+	c.passedOver = l.passedOver
 	c.adminGiven = l.origins["admin-listen"] != ""
 	return nil
 }
@@ -68,30 +68,45 @@ type loader struct {
 	byName map[string]*setting
 	// shadows take what has been given by something that goes before: it must be good all the same.
 	shadows map[string]*setting
+	// passedOver are they, each with one value.
+	passedOver []*setting
 	// origins tell where a setting that was given comes from.
 	origins map[string]string
-	file    string
+	// file is the one with settings, fileFrom what names it, "" where nothing does. fileIsOver says that another file goes before it.
+	file, fileFrom string
+	fileIsOver     bool
 }
 
 func (l *loader) variable(spelling, val string) error {
 	if spelling == variableOf(configFlag) {
-		if l.file == "" {
-			l.file = val
-		}
-		return nil
+		return l.fileVariable(spelling, val)
 	}
 	for _, s := range l.byName {
 		switch variable := variableOf(s.name); {
 		case spelling == variable:
 			return l.take(s, spelling, val, fromEnvironment+spelling)
 		case s.secret && spelling == variable+envFileSuffix:
-			if err := checkReadable(val); err != nil {
-				return &SettingError{Setting: spelling, Value: val, Given: true, Detail: "must name a readable file: " + reason(err)}
+			if val == "" {
+				return &SettingError{Setting: spelling, Given: true, Detail: localSecrets[schemeFile]}
 			}
 			return l.take(s, spelling, schemeFile+":"+filepath.Clean(val), fromEnvironment+spelling)
 		}
 	}
 	return &SettingError{Setting: spelling, Detail: notASetting}
+}
+
+// fileVariable takes the file of settings that the environment names. Where a flag names another one, nothing of it is used, but
+// all in it must be good.
+func (l *loader) fileVariable(spelling, path string) error {
+	if l.fileFrom == "" {
+		l.file, l.fileFrom = path, spelling
+		return nil
+	}
+	over := *l
+	over.file, over.fileFrom, over.fileIsOver = path, spelling, true
+	err := over.read()
+	l.passedOver = over.passedOver
+	return err
 }
 
 // notASetting is what is wrong with a name.
@@ -102,14 +117,19 @@ func variableOf(name string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-// checkReadable reads the file, unless it is a pipe or the like, which gives its content only once.
-func checkReadable(path string) error {
-	info, err := os.Stat(path)
-	if err == nil && (info.Mode().IsRegular() || info.IsDir()) {
-		_, err = readFile(path)
+// spellingOf is a setting's name as it was given.
+func spellingOf(name, origin string) string {
+	if variable, is := strings.CutPrefix(origin, fromEnvironment); is {
+		return variable
 	}
-	return err
+	if path, is := strings.CutPrefix(origin, fromFile); is {
+		return keyOf(name, path)
+	}
+	return "--" + name
 }
+
+// keyOf is a setting's key in the file.
+func keyOf(name, path string) string { return name + " in " + path }
 
 // take sets s unless something that goes before has.
 func (l *loader) take(s *setting, spelling, val, origin string) error {
@@ -117,24 +137,30 @@ func (l *loader) take(s *setting, spelling, val, origin string) error {
 	if strings.HasPrefix(given, fromEnvironment) && strings.HasPrefix(origin, fromEnvironment) {
 		return &SettingError{Setting: spelling, Detail: "is given beside " + strings.TrimPrefix(given, fromEnvironment) + ": only one of them is allowed"}
 	}
-	if given != "" {
+	isOver := given != "" || l.fileIsOver
+	if isOver {
 		s = l.shadows[s.name]
 	}
 	if err := s.set(val); err != nil {
 		return s.faultOf(spelling, val, err.Error())
 	}
-	if given == "" {
-		l.origins[s.name] = origin
+	if isOver {
+		l.passedOver = append(l.passedOver, s.with(spelling, val))
+		return nil
 	}
+	l.origins[s.name] = origin
 	return nil
 }
+
+// byteOrderMark is what some editors begin a file with.
+const byteOrderMark = "\ufeff"
 
 func (l *loader) read() error {
 	content, err := readFile(l.file)
 	if err != nil {
-		return &SettingError{Setting: "--" + configFlag, Value: l.file, Given: true, Detail: "must name a readable file: " + reason(err)}
+		return &SettingError{Setting: l.fileFrom, Value: l.file, Given: true, Detail: "must name a readable file: " + reason(err)}
 	}
-	file, err := parser.ParseBytes(content, 0)
+	file, err := parser.ParseBytes(bytes.TrimPrefix(content, []byte(byteOrderMark)), 0)
 	if err != nil {
 		line, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
 		return l.notSettings(line)
@@ -165,12 +191,12 @@ func (l *loader) read() error {
 }
 
 func (l *loader) notSettings(why string) error {
-	return &SettingError{Setting: "--" + configFlag, Value: l.file, Given: true, Detail: "must be a YAML file of settings: " + why}
+	return &SettingError{Setting: l.fileFrom, Value: l.file, Given: true, Detail: "must be a YAML file of settings: " + why}
 }
 
 func (l *loader) key(pair *ast.MappingValueNode) error {
 	name := pair.Key.GetToken().Value
-	spelling := name + " in " + l.file
+	spelling := keyOf(name, l.file)
 	s := l.byName[name]
 	if s == nil {
 		return &SettingError{Setting: spelling, Detail: notASetting}

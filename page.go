@@ -12,10 +12,12 @@ Every setting is a flag of ` + "`netstreamflow serve`" + `, an environment varia
 ` + "`--publish-timeout 5s`, `NETSTREAMFLOW_PUBLISH_TIMEOUT=5s`, `publish-timeout: 5s`" + `. A flag goes before the environment, the
 environment before the file (` + "`--config FILE`" + ` or ` + "`NETSTREAMFLOW_CONFIG`" + `), the file before the default. An unknown flag, key or
 ` + "`NETSTREAMFLOW_*`" + ` variable, or a bad value, also one that something else goes before, ends the program with status 2 and one line
-that says why. The file is one YAML mapping of names to single values, which are taken as they are written: ` + "`group: 0123`" + ` is 0123.
+that says why; so does a file in ` + "`NETSTREAMFLOW_CONFIG`" + ` that cannot be used, or a bad value in it, also beside ` + "`--config`" + `.
+The file is one YAML mapping of names to single values, which are taken as they are written: ` + "`group: 0123`" + ` is 0123.
 
 In place of a secret a reference to it may be given, such as ` + "`file:/run/secrets/kafka` or `vault://secret/kafka#password`" + `: see
-[secrets.md](secrets.md). A variable with ` + "`_FILE`" + ` at its end names a file with the secret. Secrets are never logged or shown.
+[secrets.md](secrets.md). A variable with ` + "`_FILE`" + ` at its end names a file with the secret. A file or variable that a
+reference names must be there and hold a secret: all else is a bad value. Secrets are never logged or shown.
 ` + "`netstreamflow config`" + ` prints the settings that are in effect, and where each comes from.
 
 This page is made from the code.

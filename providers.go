@@ -34,45 +34,19 @@ func (c Config) check(d Drivers) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
-	if _, err := broker.Driver(d.Brokers, c.Broker); err != nil {
-		return c.openFault("broker", err)
-	}
-	if _, _, err := store.Driver(d.Stores, c.Store); err != nil {
-		return c.openFault("store", err)
+	for _, s := range append(c.settings(), c.passedOver...) {
+		var err error
+		switch s.name {
+		case "broker":
+			_, err = broker.Driver(d.Brokers, s.get())
+		case "store":
+			_, _, err = store.Driver(d.Stores, s.get())
+		}
+		if err != nil {
+			return s.fault(err.Error())
+		}
 	}
 	return nil
-}
-
-// provideSecrets fetches the secrets that the settings refer to, and keeps them current.
-func provideSecrets(ctx context.Context, cfg valid, d Drivers, logger *slog.Logger) (*secret.Keeper, func(), error) {
-	found, err := cfg.secrets(d)
-	if err != nil {
-		return nil, nil, err
-	}
-	k, err := secret.Keep(ctx, found, cfg.SecretsRefresh, logger.With("part", "secrets"))
-	if err != nil {
-		return nil, nil, err
-	}
-	return k, k.Close, nil
-}
-
-// secretChecks are for the secrets of which it can be told that they cannot be used.
-var secretChecks = map[string]func(string) error{"jwt-secret": checkSecretBytes}
-
-// secrets returns where the secrets are that were given.
-func (c Config) secrets(d Drivers) ([]secret.Named, error) {
-	var all []secret.Named
-	for _, s := range c.settings() {
-		if !s.secret || s.get() == "" {
-			continue
-		}
-		scheme, source, err := secret.Find(d.Secrets, s.get())
-		if err != nil {
-			return nil, s.fault(err.Error())
-		}
-		all = append(all, secret.Named{Setting: s.name, Scheme: scheme, Source: source, Check: secretChecks[s.name]})
-	}
-	return all, nil
 }
 
 func provideBroker(ctx context.Context, cfg valid, d Drivers, f *folders, k *secret.Keeper, retried onRetry, logger *slog.Logger) (broker.Broker, func(), error) {

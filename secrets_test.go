@@ -1,6 +1,9 @@
 package netstreamflow_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -9,6 +12,10 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/netstreamflow/netstreamflow"
+	"github.com/netstreamflow/netstreamflow/adapters/secret"
+	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 // TestTokenSecretIsResolved signs tokens with the secret that a file holds, with the reference to it, which opens nothing, and
@@ -81,5 +88,105 @@ func TestTokenSecretIsResolved(t *testing.T) {
 	}
 	if got := status(second, "d"); got != http.StatusOK {
 		t.Errorf("a token of the last good secret: %d", got)
+	}
+}
+
+// TestReferencesToNothing has references to what is not on this machine, in all the ways in which they can be given: they are bad
+// values, which the line shows, and what a file holds it does not.
+func TestReferencesToNothing(t *testing.T) {
+	t.Setenv("SECRETS_TEST_EMPTY", "")
+	folder := t.TempDir()
+	for reference, why := range map[string]string{
+		"file:/no/such": "no such file", "file:" + folder: "directory", "file:" + file(t, ""): "empty", "file:" + file(t, "\r\n"): "empty",
+		"file:" + file(t, strings.Repeat("s3cret", 11_000)): "more than 65536 bytes", "file:secrets_test.go/x": "not a directory",
+		"env:SECRETS_TEST_UNSET": "not set", "env:SECRETS_TEST_EMPTY": "empty",
+	} {
+		settings := file(t, "broker-password: "+reference)
+		ways := map[string][2][]string{
+			"--broker-password":                  {{"--broker-password", reference}},
+			"NETSTREAMFLOW_BROKER_PASSWORD":      {1: {"NETSTREAMFLOW_BROKER_PASSWORD=" + reference}},
+			"NETSTREAMFLOW_STORE_PASSWORD":       {{"--store-password", "x"}, {"NETSTREAMFLOW_STORE_PASSWORD=" + reference}},
+			"broker-password in " + settings:     {{"--config", settings}},
+			"NETSTREAMFLOW_BROKER_PASSWORD_FILE": {},
+		}
+		shown := func(string) string { return reference }
+		if path, is := strings.CutPrefix(reference, "file:"); is {
+			ways["NETSTREAMFLOW_BROKER_PASSWORD_FILE"] = [2][]string{1: {"NETSTREAMFLOW_BROKER_PASSWORD_FILE=" + path}}
+			ways["NETSTREAMFLOW_JWT_SECRET_FILE"] = [2][]string{{"--auth", "jwt", "--jwt-audience", "a", "--jwt-secret", strings.Repeat("x", 32)}, {"NETSTREAMFLOW_JWT_SECRET_FILE=" + path}}
+			shown = func(spelling string) string {
+				if strings.HasSuffix(spelling, "_FILE") {
+					return path
+				}
+				return reference
+			}
+		} else {
+			delete(ways, "NETSTREAMFLOW_BROKER_PASSWORD_FILE")
+		}
+		for spelling, given := range ways {
+			checkRefused(t, given[0], given[1], fmt.Sprintf("%s %q must name ", spelling, shown(spelling)), why)
+		}
+	}
+}
+
+// checkRefused wants both the service and the list of its settings to refuse what was given.
+func checkRefused(t *testing.T, args, environ []string, begin, why string) {
+	t.Helper()
+	cfg, err := load(t, append(args, "--broker", "memory:", "--store", "memory:"), environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = netstreamflow.New(t.Context(), cfg, netstreamflow.BuiltIn())
+	_, listed := cfg.Effective(t.Context(), netstreamflow.BuiltIn())
+	var fault *netstreamflow.SettingError
+	if !errors.As(err, &fault) || !strings.HasPrefix(err.Error(), begin) || !strings.Contains(err.Error(), why) {
+		t.Errorf("%q %q: %v, want %s…: %s", args, environ, err, begin, why)
+		return
+	}
+	if listed == nil || listed.Error() != err.Error() || strings.ContainsAny(err.Error(), "\n\r") || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("%q, and of the list %v", err, listed)
+	}
+}
+
+// elsewhere is a source that is away.
+type elsewhere struct{ local bool }
+
+func (e elsewhere) Local() bool { return e.local }
+
+func (e elsewhere) Fetch(context.Context) (string, error) {
+	return "", fmt.Errorf("%w: nobody\nis there", domain.ErrUnavailable)
+}
+
+// TestSourcesElsewhereMayBeAway tells a failure, after which starting again may help, from a bad value.
+func TestSourcesElsewhereMayBeAway(t *testing.T) {
+	for _, local := range []bool{false, true} {
+		d := netstreamflow.BuiltIn()
+		d.Secrets["else"] = func(string) (secret.Source, error) { return elsewhere{local}, nil }
+		cfg, err := load(t, []string{"--broker", "memory:", "--store", "memory:", "--listen", "127.0.0.1:0", "--broker-password", "else:where"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = netstreamflow.New(t.Context(), cfg, d)
+		var fault *netstreamflow.SettingError
+		if errors.As(err, &fault) != local || err == nil || !strings.HasSuffix(err.Error(), "nobody is there") {
+			t.Errorf("local %t: %v", local, err)
+		}
+		if _, err := cfg.Effective(t.Context(), d); (err != nil) != local {
+			t.Errorf("local %t: %v", local, err)
+		}
+	}
+}
+
+// TestEndWhileASecretIsAwaited is no fault of the setting.
+func TestEndWhileASecretIsAwaited(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d := netstreamflow.BuiltIn()
+	d.Secrets["else"] = func(string) (secret.Source, error) { return elsewhere{true}, nil }
+	cfg := netstreamflow.DefaultConfig()
+	cfg.BrokerPassword = "else:where"
+	_, _, err := netstreamflow.New(ctx, cfg, d)
+	var fault *netstreamflow.SettingError
+	if errors.As(err, &fault) || !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +20,8 @@ type setting struct {
 	name   string
 	usage  string
 	secret bool
+	// spelling is the name as it was given, that of the flag where nothing is known of it.
+	spelling string
 	// redact hides what must not be shown of a value, if anything.
 	redact func(string) string
 	value
@@ -61,7 +61,14 @@ func (e *SettingError) Error() string {
 func (e *SettingError) Is(target error) bool { return target == domain.ErrInvalid }
 
 func (s *setting) fault(detail string) *SettingError {
-	return s.faultOf("--"+s.name, s.get(), detail)
+	return s.faultOf(s.spelling, s.get(), detail)
+}
+
+// with returns the setting with a value of its own, which need not be the one in use.
+func (s *setting) with(spelling, val string) *setting {
+	one := *s
+	one.spelling, one.get = spelling, func() string { return val }
+	return &one
 }
 
 func (s *setting) faultOf(spelling, given, detail string) *SettingError {
@@ -211,36 +218,4 @@ func choice(p *string, allowed ...string) value {
 		*p = s
 		return nil
 	}}
-}
-
-// checkURL checks what any driver wants; the rest is the driver's.
-func checkURL(s string) error {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme == "" {
-		return domain.Invalid("", "must be a URL, such as memory:")
-	}
-	return nil
-}
-
-// asURL takes apart what may be a URL.
-var asURL = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*:)(//)?(.*)$`)
-
-// redactURL cuts off what may hold a secret: the user's part, whatever is in it, and the parameters. Of what is no URL of a host it
-// shows nothing that looks like more than a name.
-func redactURL(s string) string {
-	scheme, slashes, rest := "", "", s
-	if parts := asURL.FindStringSubmatch(s); parts != nil {
-		scheme, slashes, rest = parts[1], parts[2], parts[3]
-	}
-	switch {
-	case slashes == "" && !strings.HasPrefix(scheme, "sqlite") && strings.ContainsAny(rest, "@:= "):
-		return scheme + "…"
-	case strings.Contains(rest, "@"):
-		rest = "…" + rest[strings.LastIndexByte(rest, '@'):]
-	}
-	rest, _, cut := strings.Cut(rest, "?")
-	if cut {
-		rest += "?…"
-	}
-	return scheme + slashes + rest
 }

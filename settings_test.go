@@ -3,6 +3,7 @@ package netstreamflow_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,7 +42,7 @@ func file(t *testing.T, content string) string {
 func TestPrecedence(t *testing.T) {
 	path := file(t, "publish-timeout: 1s\ntopic: from-file\ngroup: from-file\npartitions: 3\nmax-body: 2048\n")
 	cfg, err := load(t, []string{"--publish-timeout", "3s", "--config", path},
-		[]string{"NETSTREAMFLOW_PUBLISH_TIMEOUT=2s", "NETSTREAMFLOW_TOPIC=from-env", "NETSTREAMFLOW_CONFIG=/nowhere", "HOME=/x"})
+		[]string{"NETSTREAMFLOW_PUBLISH_TIMEOUT=2s", "NETSTREAMFLOW_TOPIC=from-env", "NETSTREAMFLOW_CONFIG=" + file(t, "group: other\nlisten: 127.0.0.1:1"), "HOME=/x"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func TestBadSettingsNameTheSettingTheValueAndWhatIsAllowed(t *testing.T) {
 		"unknown variable":        {environ: []string{"NETSTREAMFLOW_TOPICS=x"}, want: []string{"NETSTREAMFLOW_TOPICS", "not a setting"}},
 		"bad variable":            {environ: []string{"NETSTREAMFLOW_PARTITIONS=x"}, want: []string{"NETSTREAMFLOW_PARTITIONS", `"x"`, "1 to 10000"}},
 		"file of what is public":  {environ: []string{"NETSTREAMFLOW_TOPIC_FILE=/x"}, want: []string{"NETSTREAMFLOW_TOPIC_FILE", "not a setting"}},
-		"secret file missing":     {environ: []string{"NETSTREAMFLOW_BROKER_PASSWORD_FILE=/no/such"}, want: []string{"NETSTREAMFLOW_BROKER_PASSWORD_FILE", `"/no/such"`, "no such file"}},
+		"secret file of no name":  {environ: []string{"NETSTREAMFLOW_BROKER_PASSWORD_FILE="}, want: []string{`NETSTREAMFLOW_BROKER_PASSWORD_FILE ""`, "readable file"}},
 		"unknown key":             {file: "topics: x", want: []string{"topics in ", "not a setting"}},
 		"bad key":                 {file: "partitions: x", want: []string{"partitions in ", `"x"`, "1 to 10000"}},
 		"nested key":              {file: "topic:\n  name: x", want: []string{"topic in ", "single value"}},
@@ -115,6 +116,13 @@ func TestBadSettingsNameTheSettingTheValueAndWhatIsAllowed(t *testing.T) {
 		"nothing for a key":          {file: "topic: ~", want: []string{"topic in ", "single value", "dead letters"}},
 		"two documents":              {file: "topic: a\n---\nfoo: 1", want: []string{"--config", "more than one document"}},
 		"key of two lines":           {file: "\"a\\nb\": 1", want: []string{`"a\nb in `, "not a setting"}},
+		"file of a variable missing": {environ: []string{"NETSTREAMFLOW_CONFIG=/no/such"}, want: []string{`NETSTREAMFLOW_CONFIG "/no/such"`, "no such file"}},
+		"file of no name":            {environ: []string{"NETSTREAMFLOW_CONFIG="}, want: []string{`NETSTREAMFLOW_CONFIG ""`, "readable file"}},
+		"file behind a file missing": {file: "topic: a", environ: []string{"NETSTREAMFLOW_CONFIG=/no/such"}, want: []string{`NETSTREAMFLOW_CONFIG "/no/such"`, "no such file"}},
+		"folder behind a file":       {file: "topic: a", environ: []string{"NETSTREAMFLOW_CONFIG=."}, want: []string{`NETSTREAMFLOW_CONFIG "."`, "directory"}},
+		"no settings behind a file":  {file: "topic: a", environ: []string{"NETSTREAMFLOW_CONFIG=settings_test.go"}, want: []string{`NETSTREAMFLOW_CONFIG "settings_test.go"`, "YAML"}},
+		"bad key behind a file": {file: "topic: a", environ: []string{"NETSTREAMFLOW_CONFIG=" + file(t, "group: a\npartitions: x")},
+			want: []string{"partitions in ", `"x"`, "1 to 10000"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.file != "" {
@@ -148,9 +156,94 @@ func TestFileSaysWhatItSays(t *testing.T) {
 			}
 		}
 	}
-	for _, empty := range []string{"", "\n", "# nothing\n", "---\n", "{}"} {
+	for _, empty := range []string{"", "\n", "# nothing\n", "---\n", "{}", "\ufeff", "\ufeff# nothing"} {
 		if _, err := load(t, []string{"--config", file(t, empty)}, nil); err != nil {
 			t.Errorf("%q: %v", empty, err)
+		}
+	}
+}
+
+// TestByteOrderMarkIsNoPartOfAKey reads what some editors write.
+func TestByteOrderMarkIsNoPartOfAKey(t *testing.T) {
+	cfg, err := load(t, []string{"--config", file(t, "\ufefftopic: a\r\ngroup: b\r\n")}, nil)
+	if err != nil || cfg.Topic != "a" || cfg.Group != "b" {
+		t.Errorf("%q, %q, %v", cfg.Topic, cfg.Group, err)
+	}
+}
+
+// TestURLsSayWhatIsWrong has texts that a URL cannot be, and no secret in what is said of them.
+func TestURLsSayWhatIsWrong(t *testing.T) {
+	for given, want := range map[string]string{
+		"kafka://h:9092,":                  "without an empty host",
+		"kafka://,h:9092":                  "the address \"\"",
+		"kafka://a:1,,b:2":                 "the address \"\"",
+		"kafka://u@,h:9092,?sasl=PLAIN":    "without an empty host",
+		"kafka://h:9092, g:9092":           "no spaces",
+		"kafka://h:port":                   "ports are numbers",
+		"kafka://h:9092,g:s3cret":          "ports are numbers",
+		"kafka://h:9092,[::1]:9092":        "IPv6",
+		"kafka://[::1":                     "IPv6",
+		"kafka://h%41:9092":                "hosts have none",
+		"kafka://h:9092\n":                 "control characters",
+		"kafka://u:s3cret/x@h:9092":        "percent-encoded",
+		"kafka://u:s3cret#x@h:9092":        "percent-encoded",
+		"kafka://u:s3cret x@h:9092":        "no spaces",
+		"127.0.0.1:9092":                   "begins with a scheme",
+		"s3cret":                           "begins with a scheme",
+		"sqlite-log:/data/100%.db":         "written %25",
+		"kafka://h:9092/?client-id=a\x00b": "control characters",
+	} {
+		cfg, err := load(t, []string{"--broker", given, "--store", "memory:"}, nil)
+		if err == nil {
+			cfg.DataDir = t.TempDir()
+			_, _, err = netstreamflow.New(t.Context(), cfg, netstreamflow.BuiltIn())
+		}
+		var fault *netstreamflow.SettingError
+		if !errors.As(err, &fault) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want %q", given, err, want)
+		}
+		if err != nil && strings.Contains(strings.TrimPrefix(err.Error(), fmt.Sprintf("--broker %q", given)), "s3cret") {
+			t.Errorf("%q: %v", given, err)
+		}
+	}
+	if _, err := load(t, []string{"--store", "sqlite:/data/100%.db"}, nil); err != nil {
+		t.Errorf("a path with a percent sign: %v", err)
+	}
+}
+
+// TestFaultsNameTheSettingAsItWasGiven has values that nothing but a driver, or another setting, refuses.
+func TestFaultsNameTheSettingAsItWasGiven(t *testing.T) {
+	path := file(t, "broker: kafka://h:9092?wat=1\nstore: \"memory:\"\n")
+	limits := file(t, "rate-limit-fail: closed")
+	for _, c := range []struct {
+		args, environ []string
+		want          string
+	}{
+		{[]string{"--broker", "kafka://h:0"}, nil, `--broker "kafka://h:0" has the address`},
+		{nil, []string{"NETSTREAMFLOW_BROKER=kafka://h:0"}, `NETSTREAMFLOW_BROKER "kafka://h:0" has the address`},
+		{nil, []string{"NETSTREAMFLOW_BROKER=nats://h"}, `NETSTREAMFLOW_BROKER "nats://h" must begin with one of`},
+		{nil, []string{"NETSTREAMFLOW_STORE=postgres:x"}, `NETSTREAMFLOW_STORE "postgres:x" must be postgres://`},
+		{[]string{"--config", path}, nil, "broker in " + path + ` "kafka://h:9092?…" has the unknown parameter "wat"`},
+		{[]string{"--config", limits}, nil, "rate-limit-fail in " + limits + ` "closed" needs`},
+		{nil, []string{"NETSTREAMFLOW_SPOOL=true"}, `NETSTREAMFLOW_SPOOL "true" must be false`},
+		{nil, []string{"NETSTREAMFLOW_JWT_AUDIENCE=me"}, `NETSTREAMFLOW_JWT_AUDIENCE "me" needs --auth jwt`},
+		{nil, []string{"NETSTREAMFLOW_DATA_DIR=settings_test.go/x"}, `NETSTREAMFLOW_DATA_DIR "settings_test.go/x" must be a folder`},
+		{nil, []string{"NETSTREAMFLOW_AUTH=jwt"}, `--jwt-audience "" must name this service`},
+		{[]string{"--broker", "memory:"}, []string{"NETSTREAMFLOW_BROKER=nats://h"}, `NETSTREAMFLOW_BROKER "nats://h" must begin with one of`},
+		{[]string{"--store", "memory:", "--config", file(t, "")}, []string{"NETSTREAMFLOW_CONFIG=" + file(t, "store: \"oracle:\"")}, `settings.yaml "oracle:" must begin with one of`},
+	} {
+		cfg, err := load(t, c.args, c.environ)
+		if err != nil {
+			t.Errorf("%q %q: %v", c.args, c.environ, err)
+			continue
+		}
+		if cfg.DataDir == netstreamflow.DefaultConfig().DataDir {
+			cfg.DataDir = t.TempDir()
+		}
+		_, _, err = netstreamflow.New(t.Context(), cfg, netstreamflow.BuiltIn())
+		var fault *netstreamflow.SettingError
+		if !errors.As(err, &fault) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q %q: %v, want %q", c.args, c.environ, err, c.want)
 		}
 	}
 }

@@ -23,6 +23,9 @@ func OpenEnvironment(reference string) (Source, error) {
 	return variable(name), nil
 }
 
+// Local implements [Local].
+func (v variable) Local() bool { return true }
+
 // Fetch implements [Source].
 func (v variable) Fetch(context.Context) (string, error) {
 	found, set := os.LookupEnv(string(v))

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 const (
@@ -58,16 +56,11 @@ func Keep(ctx context.Context, secrets []Named, refresh time.Duration, logger *s
 		return nil, err
 	}
 	ctx, k.end = context.WithCancel(context.WithoutCancel(ctx))
-	k.again(ctx, localEvery, func(s *kept) bool { return isLocal(s.Source) })
+	k.again(ctx, localEvery, func(s *kept) bool { return IsLocal(s.Source) })
 	if refresh > 0 {
-		k.again(ctx, refresh, func(s *kept) bool { return !isLocal(s.Source) && s.Scheme != "" })
+		k.again(ctx, refresh, func(s *kept) bool { return !IsLocal(s.Source) && s.Scheme != "" })
 	}
 	return k, nil
-}
-
-func isLocal(s Source) bool {
-	l, ok := s.(Local)
-	return ok && l.Local()
 }
 
 // Current returns what tells the setting's secret as it is now, nil where the setting has none. The function costs next to
@@ -156,15 +149,8 @@ func (k *Keeper) refetch(ctx context.Context, s *kept) {
 	}
 }
 
-var errEmpty = fmt.Errorf("%w: it is empty", domain.ErrNotFound)
-
 func (s *kept) fetch(ctx context.Context) (changed bool, _ *fetchError) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	found, err := s.Source.Fetch(ctx)
-	if err == nil && found == "" {
-		err = errEmpty
-	}
+	found, err := Get(ctx, s.Source)
 	last := s.current.Load()
 	if err == nil && last != nil && s.Check != nil {
 		if err = s.Check(found); err != nil {

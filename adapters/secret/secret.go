@@ -24,9 +24,29 @@ type Source interface {
 	Fetch(ctx context.Context) (string, error)
 }
 
-// Local is a source that is on this machine: asking it often costs nothing.
+// Local is a source that is on this machine: asking it often costs nothing, and where it has no secret no other machine is the
+// cause.
 type Local interface {
 	Local() bool
+}
+
+// IsLocal says whether the source is on this machine.
+func IsLocal(s Source) bool {
+	l, ok := s.(Local)
+	return ok && l.Local()
+}
+
+var errEmpty = fmt.Errorf("%w: it is empty", domain.ErrNotFound)
+
+// Get fetches a secret once, within ten seconds. One that is empty is a [domain.ErrNotFound].
+func Get(ctx context.Context, s Source) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	found, err := s.Fetch(ctx)
+	if err == nil && found == "" {
+		err = errEmpty
+	}
+	return found, err
 }
 
 // Open makes the source that a reference names. It makes no connection. A reference that cannot be used is a
@@ -61,7 +81,12 @@ func malformed(scheme, form string) error {
 type literal string
 
 // OpenLiteral is the [Open] of literal:, with which a secret is given that begins like a reference.
-func OpenLiteral(reference string) (Source, error) { return literal(after(reference)), nil }
+func OpenLiteral(reference string) (Source, error) {
+	if after(reference) == "" {
+		return nil, malformed("literal", "literal:SECRET")
+	}
+	return literal(after(reference)), nil
+}
 
 // Fetch implements [Source].
 func (l literal) Fetch(context.Context) (string, error) { return string(l), nil }

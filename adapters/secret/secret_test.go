@@ -15,7 +15,7 @@ func TestFind(t *testing.T) {
 	for value, scheme := range map[string]string{
 		"s3cret": "", "": "", ":": "", "s3:cret": "", "files:x": "", "file": "", "envy:x": "", "https://x": "",
 		"file:/x": "file", "FILE:/x": "file", "file:///x": "file", "file:x y%zz": "file", "env:NAME": "env", "literal:file:/x": "literal",
-		"literal:": "literal", "awssm://a/b+c?key=k&region=eu-west-1&version=AWSPREVIOUS": "awssm",
+		"awssm://a/b+c?key=k&region=eu-west-1&version=AWSPREVIOUS":                       "awssm",
 		"awssm://arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/kafka-AbCdEf": "awssm",
 		"azkv://my-vault/kafka": "azkv", "azkv://my-vault.vault.azure.cn/kafka?version=0123456789abcdef": "azkv",
 		"vault://secret/prod/kafka#password": "vault", "vault://secret/kafka#a%20b": "vault",
@@ -33,7 +33,7 @@ func TestFind(t *testing.T) {
 // TestFindRefuses has references that cannot be meant, and none of their text in the error: each may be a password.
 func TestFindRefuses(t *testing.T) {
 	for _, value := range []string{
-		"file:", "file://host/x", "file://", "env:", "env:A-B", "env:1A", "env:A=s3cret",
+		"literal:", "file:", "file://host/x", "file://", "env:", "env:A-B", "env:1A", "env:A=s3cret",
 		"awssm:", "awssm:s3cret", "awssm://", "awssm://?key=s3cret", "awssm://a?s3cret=1", "awssm://a?key=b&key=c", "awssm://a?key=", "awssm://a?key=%zz",
 		"azkv:s3cret", "azkv://vault", "azkv://vault/", "azkv:///name", "azkv://vault/name/s3cret", "azkv://vault:1/name", "azkv://user@vault/name", "azkv://vault/name?x=1",
 		"vault:s3cret", "vault://", "vault://mount", "vault://mount/#f", "vault://mount/path", "vault://mount/path#", "vault://u:s3cret@mount/path#f", "vault://mount/path?x=1#f", "vault://mount/%zz#f",

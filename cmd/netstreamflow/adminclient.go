@@ -45,16 +45,17 @@ func (c *adminClient) prepare(f letterFilter) error {
 	if c.token != "" {
 		return nil
 	}
-	if c.tokenFile == "" {
-		if c.token = c.variable("NETSTREAMFLOW_TOKEN"); c.token != "" {
-			return nil
-		}
-		c.tokenFile = c.variable("NETSTREAMFLOW_TOKEN_FILE")
+	if c.tokenFile != "" {
+		return c.readToken("--token-file")
 	}
-	if c.tokenFile == "" {
+	if c.token = c.variable("NETSTREAMFLOW_TOKEN"); c.token != "" {
 		return nil
 	}
-	return c.readToken()
+	const variable = "NETSTREAMFLOW_TOKEN_FILE"
+	if c.tokenFile = c.variable(variable); c.tokenFile != "" {
+		return c.readToken(variable)
+	}
+	return nil
 }
 
 // variable returns the value of the environment variable, "" for none.
@@ -67,10 +68,11 @@ func (c *adminClient) variable(name string) string {
 	return ""
 }
 
-func (c *adminClient) readToken() error {
+// readToken reads the file that the flag or variable names.
+func (c *adminClient) readToken(spelling string) error {
 	f, err := os.Open(c.tokenFile)
 	if err != nil {
-		return &netstreamflow.SettingError{Setting: "--token-file", Value: c.tokenFile, Given: true, Detail: "must name a readable file"}
+		return &netstreamflow.SettingError{Setting: spelling, Value: c.tokenFile, Given: true, Detail: "must name a readable file"}
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	token, err := io.ReadAll(io.LimitReader(f, maxTokenBytes))

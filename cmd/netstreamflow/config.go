@@ -20,15 +20,16 @@ the origin of each as a comment: the default, the file, the environment variable
   netstreamflow config --config netstreamflow.yaml
   netstreamflow config --json | jq -r '.[] | select(.set) | .name'
 
-Secrets are masked; a reference such as vault://secret/kafka#password is shown, and nothing is fetched. Of URLs it shows what
-the log shows, without users and parameters: those are to be written again before the file is used. A setting that cannot be
-used ends it with status 2, as it does serve, but nothing is opened: what a file holds, and the parameters of URLs, serve checks.`,
+Secrets are masked; a reference such as vault://secret/kafka#password is shown, and nothing is fetched from elsewhere. Of URLs it
+shows what the log shows, without users and parameters: those are to be written again before the file is used. A setting that
+cannot be used ends it with status 2, as it does serve, also a secret that is not in the file or variable that it should be in;
+what other files hold, and the parameters of URLs, serve checks.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.Load(cmd.Flags(), environ); err != nil {
 				return err
 			}
-			settings, err := cfg.Effective(netstreamflow.BuiltIn())
+			settings, err := cfg.Effective(cmd.Context(), netstreamflow.BuiltIn())
 			if err != nil {
 				return err
 			}

@@ -40,8 +40,12 @@ func TestConfigCommand(t *testing.T) {
 	}
 }
 
-// TestSecretsThatCannotBeHad checks the statuses: a failure is 1, a reference that can never be meant is 2.
+// TestSecretsThatCannotBeHad checks the statuses: a failure is 1, a reference that can never be meant, or to nothing on this machine, is 2.
 func TestSecretsThatCannotBeHad(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	environ := []string{"VAULT_ADDR=http://127.0.0.1:1", "VAULT_MAX_RETRIES=0", "VAULT_TOKEN=hvs.s3cret"}
 	for _, c := range []struct {
 		args   []string
@@ -49,7 +53,12 @@ func TestSecretsThatCannotBeHad(t *testing.T) {
 		want   string
 	}{
 		{[]string{"serve", "--store-password", "vault://secret/s3cret#password"}, 1, "--store-password: its secret (vault:) cannot be had: unavailable: "},
-		{[]string{"serve", "--store-password", "env:UNSET_S3CRET"}, 1, "--store-password: its secret (env:) cannot be had: not found: "},
+		{[]string{"serve", "--store-password", "env:UNSET_VARIABLE"}, 2, `--store-password "env:UNSET_VARIABLE" must name an environment variable`},
+		{[]string{"serve", "--store-password", "file:/no/such"}, 2, `--store-password "file:/no/such" must name a readable file`},
+		{[]string{"verify", "--store-password", "file:" + empty}, 2, `--store-password "file:` + empty + `" must name a readable file`},
+		{[]string{"rebuild", "--store-password", "file:/"}, 2, `--store-password "file:/" must name a readable file`},
+		{[]string{"config", "--store-password", "file:/no/such"}, 2, `--store-password "file:/no/such" must name a readable file`},
+		{[]string{"config", "--store-password", "vault://secret/s3cret#password", "--broker-password", "literal:"}, 2, "--broker-password holds a malformed literal: reference"},
 		{[]string{"serve", "--store-password", "vault:s3cret"}, 2, "--store-password holds a malformed vault: reference: it must be vault://MOUNT/PATH#FIELD"},
 		{[]string{"verify", "--broker-password", "awssm:s3cret"}, 2, "--broker-password holds a malformed awssm: reference"},
 		{[]string{"config", "--broker-password", "azkv://s3cret"}, 2, "--broker-password holds a malformed azkv: reference"},

@@ -301,7 +301,11 @@ func TestDLQToken(t *testing.T) {
 			}
 		})
 	}
-	status, _, errs := output(t, []string{"NETSTREAMFLOW_TOKEN=v", "NETSTREAMFLOW_TOKENS=v"}, "serve")
+	status, _, errs := output(t, []string{"NETSTREAMFLOW_TOKEN_FILE=/no/such"}, "dlq", "list")
+	if status != 2 || !strings.HasPrefix(errs, `netstreamflow: NETSTREAMFLOW_TOKEN_FILE "/no/such" must name`) {
+		t.Errorf("dlq ends with %d: %s", status, errs)
+	}
+	status, _, errs = output(t, []string{"NETSTREAMFLOW_TOKEN=v", "NETSTREAMFLOW_TOKENS=v"}, "serve")
 	if status != 2 || !strings.HasPrefix(errs, "netstreamflow: NETSTREAMFLOW_TOKENS is not a setting") {
 		t.Errorf("serve ends with %d: %s", status, errs)
 	}

@@ -232,6 +232,11 @@ func TestBadUsageIsStatus2AndOneLine(t *testing.T) {
 		{args: []string{"serve", "--broker", "nats://x"}, want: `--broker "nats://x" must begin with one of`},
 		{args: []string{"serve", "--store", "oracle:"}, want: `--store "oracle:" must begin with one of`},
 		{args: []string{"serve"}, environ: []string{"NETSTREAMFLOW_NOPE=1"}, want: "NETSTREAMFLOW_NOPE is not a setting"},
+		{args: []string{"serve"}, environ: []string{"NETSTREAMFLOW_BROKER=kafka://h:9092,"}, want: `NETSTREAMFLOW_BROKER "kafka://h:9092," must be a URL without an empty host`},
+		{args: []string{"serve"}, environ: []string{"NETSTREAMFLOW_BROKER=kafka://h:0"}, want: `NETSTREAMFLOW_BROKER "kafka://h:0" has the address`},
+		{args: []string{"serve"}, environ: []string{"NETSTREAMFLOW_BROKER_PASSWORD_FILE=/dev/null"}, want: `NETSTREAMFLOW_BROKER_PASSWORD_FILE "/dev/null" must name a readable file with a secret in it`},
+		{args: []string{"serve"}, environ: []string{"NETSTREAMFLOW_BROKER_PASSWORD_FILE=/no/such"}, want: `NETSTREAMFLOW_BROKER_PASSWORD_FILE "/no/such" must name a readable file`},
+		{args: []string{"serve", "--config", "/dev/null"}, environ: []string{"NETSTREAMFLOW_CONFIG=/no/such"}, want: `NETSTREAMFLOW_CONFIG "/no/such" must name a readable file`},
 		{args: []string{"health"}, environ: []string{"NETSTREAMFLOW_NOPE=1"}, want: "NETSTREAMFLOW_NOPE is not a setting"},
 		{args: []string{"health", "--nope"}, want: "--nope is unknown"},
 	} {
