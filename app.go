@@ -19,6 +19,10 @@ import (
 // reportEvery is how often the counts are logged.
 const reportEvery = 10 * time.Second
 
+// handOverGrace is how long the connections that are open go on to be served at the end, unless all are closed before. It is for clients
+// that send one request after another; the others keep the end waiting.
+const handOverGrace = 250 * time.Millisecond
+
 // serverTrouble is the message of what net/http tells, such as a client's faults in a TLS handshake.
 const serverTrouble = "the HTTP server reports trouble"
 
@@ -101,9 +105,9 @@ func (a *App) Run(ctx context.Context) error {
 	server := rest.NewServer(a.handler, rest.Options{Logger: a.logger, Load: a.load})
 	server.TLSConfig, server.ErrorLog = a.tls, slog.NewLogLogger(titled{a.logger.Handler(), serverTrouble}, slog.LevelWarn)
 	served := make(chan error, 2)
-	running.Go(func() { served <- server.Serve(a.load.Listener(plain)) })
+	running.Go(func() { served <- server.Serve(plain) })
 	if secure != nil {
-		running.Go(func() { served <- server.ServeTLS(a.load.Listener(secure), "", "") })
+		running.Go(func() { served <- server.ServeTLS(secure, "", "") })
 	}
 	close(a.listening)
 	a.logger.InfoContext(ctx, "listening", "addr", a.addr.String(), "broker", redactURL(a.cfg.Broker), "store", redactURL(a.cfg.Store))
@@ -116,7 +120,7 @@ func (a *App) Run(ctx context.Context) error {
 	case err = <-served:
 		err = fmt.Errorf("serve HTTP: %w", err)
 	}
-	return errors.Join(err, a.drain(server, &running, cutOff))
+	return errors.Join(err, a.drain(server, []net.Listener{plain, secure}, &running, cutOff))
 }
 
 // listen opens the listener for HTTP, and that for HTTPS if there is to be one.
@@ -124,7 +128,7 @@ func (a *App) listen(ctx context.Context) (plain, secure net.Listener, err error
 	if plain, err = new(net.ListenConfig).Listen(ctx, "tcp", a.cfg.Listen); err != nil {
 		return nil, nil, fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
 	}
-	a.addr = plain.Addr()
+	a.addr, plain = plain.Addr(), a.load.Listener(plain)
 	if a.tls == nil {
 		return plain, nil, nil
 	}
@@ -133,7 +137,7 @@ func (a *App) listen(ctx context.Context) (plain, secure net.Listener, err error
 		return nil, nil, errors.Join(fmt.Errorf("listen on %s: %w", address, err), plain.Close())
 	}
 	a.addrTLS = secure.Addr()
-	return plain, secure, nil
+	return plain, a.load.Listener(secure), nil
 }
 
 // closeAll closes what has been opened.
@@ -172,14 +176,15 @@ func (a *App) startBackground(ctx, work context.Context, running *sync.WaitGroup
 	}
 }
 
-// drain ends everything in the order in which work flows: requests, what they published, the consumer.
-func (a *App) drain(server *http.Server, running *sync.WaitGroup, cutOff context.CancelFunc) error {
+// drain ends everything in the order in which work flows: connections, requests, what they published, the consumer. The error of a
+// server whose listener is closed is none: nobody asks for it any more.
+func (a *App) drain(server *http.Server, listeners []net.Listener, running *sync.WaitGroup, cutOff context.CancelFunc) error {
 	start := time.Now()
 	a.logger.Info("shutting down", "timeout", a.cfg.ShutdownTimeout.String())
 	a.health.draining.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout)
 	defer cancel()
-	err := a.endRequests(ctx, server, a.cfg.ShutdownTimeout*2/3)
+	err := errors.Join(closeAll(listeners...), a.endRequests(ctx, server, a.cfg.ShutdownTimeout*2/3))
 	ended := make(chan struct{})
 	go func() {
 		if a.spool != nil {
@@ -208,6 +213,7 @@ func (a *App) endRequests(ctx context.Context, server *http.Server, timeout time
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	a.load.Drain(timeout)
+	a.handOver(ctx)
 	err := server.Shutdown(ctx)
 	if err == nil {
 		return nil
@@ -219,6 +225,14 @@ func (a *App) endRequests(ctx context.Context, server *http.Server, timeout time
 		err = nil
 	}
 	return errors.Join(err, server.Close())
+}
+
+// handOver gives clients time to hear, with the answer to what they are just sending, that they are to go elsewhere. Shutdown closes
+// at once the connections on which no request has been seen yet.
+func (a *App) handOver(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, min(handOverGrace, a.cfg.ShutdownTimeout/10))
+	defer cancel()
+	a.load.HandOver(ctx)
 }
 
 func (a *App) await(ctx context.Context, ended <-chan struct{}, cutOff context.CancelFunc) error {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,6 +42,8 @@ type answer struct {
 	principal Principal
 	// deadlines are those of the service, nil for none that are brought forward.
 	deadlines *deadlines
+	// ending says that the client is to go elsewhere; nil where it never is.
+	ending *atomic.Bool
 }
 
 // takeTimeout is how long a client may take to receive an answer that is more than one piece.
@@ -64,8 +67,11 @@ func asAnswer(w http.ResponseWriter) *answer {
 // Unwrap lets [http.ResponseController] find the connection.
 func (w *answer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader sends the header.
+// WriteHeader sends the header. Over HTTP/2, too, net/http takes the one of the connection for a wish to end it.
 func (w *answer) WriteHeader(status int) {
+	if w.ending != nil && w.ending.Load() {
+		w.Header()["Connection"] = closeHeader
+	}
 	w.status = status
 	w.ResponseWriter.WriteHeader(status)
 }

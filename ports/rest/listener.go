@@ -13,7 +13,9 @@ import (
 // room, so that nobody keeps others out with connections that do nothing; where none waits, the new one is closed at once:
 // clients then try another instance, where a queue would have them wait. The server must tell its connections' states to
 // [Load.Follow].
-func (l *Load) Listener(inner net.Listener) net.Listener { return &listener{inner, l} }
+func (l *Load) Listener(inner net.Listener) net.Listener {
+	return &listener{Listener: inner, load: l, close: sync.OnceValue(inner.Close)}
+}
 
 // Follow is for [http.Server.ConnState].
 func (l *Load) Follow(c net.Conn, state http.ConnState) {
@@ -28,10 +30,24 @@ type listener struct {
 	net.Listener
 
 	load *Load
+	// close may be called again, by the server.
+	close func() error
+	// accepting is held while a connection is taken, until it is counted.
+	accepting sync.Mutex
+}
+
+// Close takes no more connections. When it returns, all that have been taken are counted.
+func (l *listener) Close() error {
+	err := l.close()
+	l.accepting.Lock()
+	defer l.accepting.Unlock()
+	return err
 }
 
 // Accept returns the next connection that there is room for.
 func (l *listener) Accept() (net.Conn, error) {
+	l.accepting.Lock()
+	defer l.accepting.Unlock()
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
@@ -59,7 +75,7 @@ func (l *listener) admit() bool {
 }
 
 func (l *listener) counted(c net.Conn) net.Conn {
-	leave := sync.OnceFunc(func() { l.load.sockets.give(1) })
+	leave := sync.OnceFunc(l.load.leave)
 	if tcp, ok := c.(*net.TCPConn); ok {
 		return &tcpConn{tcp, leave}
 	}

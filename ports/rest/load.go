@@ -43,6 +43,9 @@ type Load struct {
 	deadlines                           deadlines
 	refusedConnections                  atomic.Int64
 	limited, uncounted                  atomic.Int64
+	// ending says that clients are to go elsewhere; left is told when a connection is closed.
+	ending atomic.Bool
+	left   chan struct{}
 }
 
 // LoadState tells what is under way, and how often something was refused.
@@ -68,7 +71,7 @@ func NewLoad(b Bounds) *Load {
 	setDefault(&b.Requests, DefaultMaxRequests)
 	setDefault(&b.Bodies, DefaultMaxBodies)
 	setDefault(&b.Connections, DefaultMaxConnections)
-	l := &Load{bounds: b}
+	l := &Load{bounds: b, left: make(chan struct{}, 1)}
 	l.publishing.most, l.querying.most = int64(b.Requests), int64(b.Requests)
 	l.administering.most, l.documents.most = maxAdministering, int64(b.Requests)
 	l.bodies.most, l.sockets.most = b.Bodies, int64(b.Connections)

@@ -13,7 +13,7 @@ import (
 
 // ServeHTTP does what every request needs, also one that no route matches, before it is routed.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ans := &answer{ResponseWriter: w, head: r.Method == http.MethodHead, deadlines: &a.Load.deadlines}
+	ans := &answer{ResponseWriter: w, head: r.Method == http.MethodHead, deadlines: &a.Load.deadlines, ending: &a.Load.ending}
 	if a.Observer != nil {
 		start := time.Now()
 		r = a.Observer.Begin(r)

@@ -143,6 +143,47 @@ func TestDrainWaitsForNoClient(t *testing.T) {
 	assert.Less(t, time.Since(start), 10*time.Second)
 }
 
+// TestHandOver ends a service to which one client has a connection: its next answer tells it to go, and nobody waits longer than for that.
+func TestHandOver(t *testing.T) {
+	s := newService(t)
+	address := s.serve()
+	c := dial(t, s, address)
+	get := func() response {
+		c.write("GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n")
+		return c.read(http.MethodGet, "/api/events")
+	}
+	assert.False(t, get().Close)
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	s.api.Load.HandOver(short)
+	require.Error(t, short.Err(), "it waits while a connection is open")
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.api.Load.HandOver(t.Context())
+	}()
+	assert.True(t, get().Close)
+	_, err := c.reader.ReadByte()
+	require.ErrorIs(t, err, io.EOF)
+	<-ended
+	s.api.Load.HandOver(t.Context()) // nobody is there
+}
+
+// TestListenerCloses twice: the server closes it again.
+func TestListenerCloses(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	l := NewLoad(Bounds{}).Listener(inner)
+	accepted := make(chan error, 1)
+	go func() {
+		_, err := l.Accept()
+		accepted <- err
+	}()
+	require.NoError(t, l.Close())
+	require.NoError(t, l.Close())
+	require.ErrorIs(t, <-accepted, net.ErrClosed)
+}
+
 func TestBodyFraming(t *testing.T) {
 	length := fmt.Sprintf("Content-Length: %d\r\n", len(smallEvent))
 	chunked := fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(smallEvent), smallEvent)
