@@ -214,9 +214,6 @@ func appendResult(b []byte, result application.Result) []byte {
 		b = append(append(b, `{"eventId":"`...), result.ID.String()...)
 		return append(b, `"}`...)
 	}
-	p := problemOf(result.Err)
-	if p.forWrites != "" {
-		p = newProblem(p.kind, p.forWrites)
-	}
+	p := problemOf(publicationError{result.Err, result.ID})
 	return append(appendMembers(append(b, `{"error":{`...), p), `}}`...)
 }

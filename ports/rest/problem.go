@@ -18,17 +18,15 @@ import (
 // kind is a row of the table of everything that can go wrong. name ends the problem's type, a URN that stays the same
 // whatever the title and the detail say.
 type kind struct {
-	status            int
-	name, title       string
-	detail, forWrites string
+	status              int
+	name, title, detail string
 	// atOnce says that the answer waits for nothing that the client still sends.
 	atOnce bool
 }
 
 const typePrefix = "urn:netstreamflow:problem:"
 
-// The kinds of problems. detail is shown where nothing better is known, forWrites instead of it where something was to be
-// published.
+// The kinds of problems. detail is shown where nothing better is known.
 var (
 	malformed     = &kind{status: 400, name: "malformed", title: "The input cannot be read"}
 	invalid       = &kind{status: 400, name: "invalid", title: "The input breaks a rule"}
@@ -70,7 +68,10 @@ var (
 	unavailable = &kind{
 		status: 503, name: "unavailable", title: "The service is not available",
 		detail: "the store does not answer now; try again",
-		forWrites: "the broker did not acknowledge in time: the event may or may not be in the log, and sending it again " +
+	}
+	unacknowledged = &kind{
+		status: 503, name: "unavailable", title: "The service is not available",
+		detail: "the broker did not acknowledge in time: the event may or may not be in the log, and sending it again " +
 			"with the same eventId or Idempotency-Key is safe",
 	}
 	notSent = &kind{
@@ -122,7 +123,18 @@ type problem struct {
 
 	detail string
 	faults []fault
+	// eventID is that of the event that was to be published, all zero for none.
+	eventID domain.UUID
 }
+
+// publicationError is why an event was not acknowledged.
+type publicationError struct {
+	error
+
+	id domain.UUID
+}
+
+func (e publicationError) Unwrap() error { return e.error }
 
 func newProblem(k *kind, detail string, faults ...fault) *problem {
 	if detail == "" {
@@ -152,12 +164,24 @@ func problemOf(err error) *problem {
 	if i, ok := errors.AsType[*domain.InvalidError](err); ok && len(i.Violations) > 0 {
 		return invalidProblem(i, "")
 	}
-	for _, k := range kinds {
-		if errors.Is(err, k.is) {
-			return newProblem(k.kind, "")
+	k := internal
+	for _, known := range kinds {
+		if errors.Is(err, known.is) {
+			k = known.kind
+			break
 		}
 	}
-	return newProblem(internal, "")
+	publication, ok := errors.AsType[publicationError](err)
+	if !ok || k.status < http.StatusInternalServerError {
+		return newProblem(k, "")
+	}
+	if k == unavailable {
+		k = unacknowledged
+	}
+	// With its id the client can send the event again even if it left the id to the service.
+	p := newProblem(k, "")
+	p.eventID = publication.id
+	return p
 }
 
 func invalidProblem(err *domain.InvalidError, in string) *problem {
@@ -176,9 +200,6 @@ func invalidProblem(err *domain.InvalidError, in string) *problem {
 func (a *api) fail(w *answer, r *http.Request, err error) {
 	p := problemOf(err)
 	a.logFailure(r, p, err)
-	if p.forWrites != "" && r.Method == http.MethodPost {
-		p = newProblem(p.kind, p.forWrites)
-	}
 	send := func() { a.sendProblem(w, p, append(appendMembers([]byte{'{'}, p), '}')) }
 	if p.atOnce {
 		a.refuse(w, r, send)
@@ -212,24 +233,23 @@ func (a *api) setProblemHeader(h http.Header, p *problem) {
 
 // logFailure logs what is wrong on this side, unless it is only that the client has gone.
 func (a *api) logFailure(r *http.Request, p *problem, err error) {
-	away := p.kind == unavailable || p.kind == notSent || p.kind == brokerAway
-	ours := p.kind == internal || p.kind == overloaded || away
-	if !ours || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.Int("status", p.status), slog.Any("error", err),
-	}
+	level, text := slog.LevelWarn, ""
 	// The logger bounds how often a message is repeated: with two of them, a broker that is away does not hide the other.
-	if away {
-		a.Logger.LogAttrs(r.Context(), slog.LevelWarn, "a request found the broker or the store away", attrs...)
+	switch p.kind {
+	case unavailable, unacknowledged, notSent, brokerAway:
+		text = "a request found the broker or the store away"
+	case overloaded:
+		text = "a request was refused: there is too much to do"
+	case internal:
+		level, text = slog.LevelError, "a request failed"
+	default:
 		return
 	}
-	if p.kind == overloaded {
-		a.Logger.LogAttrs(r.Context(), slog.LevelWarn, "a request was refused: there is too much to do", attrs...)
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return
 	}
-	a.Logger.LogAttrs(r.Context(), slog.LevelError, "a request failed", attrs...)
+	a.Logger.LogAttrs(r.Context(), level, text, slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()),
+		slog.Int("status", p.status), slog.Any("error", err))
 }
 
 // Limits of what a problem repeats of the input.
@@ -248,6 +268,9 @@ func appendMembers(b []byte, p *problem) []byte {
 	b = strconv.AppendInt(b, int64(p.status), 10)
 	b = append(b, `,"detail":`...)
 	b = appendText(b, p.detail)
+	if p.eventID != (domain.UUID{}) {
+		b = append(append(append(b, `,"eventId":"`...), p.eventID.String()...), '"')
+	}
 	if len(p.faults) == 0 {
 		return b
 	}

@@ -33,7 +33,7 @@ func (a *api) publishOne(w *answer, r *http.Request) error {
 	// A client that goes away must not leave the event half-way to the log; the use case has a time-out of its own.
 	event, receipt, err := a.Publish.One(context.WithoutCancel(r.Context()), draft, key)
 	if err != nil {
-		return err
+		return publicationError{err, event.ID()}
 	}
 	id := event.ID().String()
 	setDurability(w.Header(), receipt)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -266,7 +267,30 @@ func TestPublishFailures(t *testing.T) {
 			assert.NotContains(t, w.body, "10.1.2.3")
 			assert.Equal(t, test.logged, strings.Contains(s.logs.String(), "hunter2"))
 			assert.Empty(t, w.Header.Get("Location"))
+			assert.Equal(t, test.status >= 500, decode[problemBody](t, w).EventID != "")
 		})
+	}
+}
+
+// TestPublishAgainWithTheIDOfAFailure stores an event once, whose client left its id to the service and got no acknowledgement.
+func TestPublishAgainWithTheIDOfAFailure(t *testing.T) {
+	s := newService(t)
+	for path, body := range map[string]string{"/api/events": `{"userId":"u","eventType":"t"%s}`, batchPath: `[{"userId":"u","eventType":"t"%s}]`} {
+		before := len(s.store.stored())
+		s.log.publish = func(_ context.Context, events []domain.Event) error {
+			s.store.add(events[0])
+			return domain.ErrUnavailable
+		}
+		w := s.post(path, fmt.Sprintf(body, ""))
+		require.Equal(t, http.StatusServiceUnavailable, w.StatusCode)
+		id := decode[problemBody](t, w).EventID
+		if path == batchPath {
+			id = decode[batchBody](t, w).Results[0].Error.EventID
+		}
+		require.NotEmpty(t, id)
+		s.log.publish = nil
+		require.Equal(t, http.StatusAccepted, s.post(path, fmt.Sprintf(body, `,"eventId":"`+id+`"`)).StatusCode)
+		assert.Len(t, s.store.stored(), before+1, path)
 	}
 }
 

@@ -231,6 +231,7 @@ func (s *service) isProblem(w *http.Response, body []byte) {
 
 type problemBody struct {
 	Type, Title, Detail string
+	EventID             string
 	Status              int
 	Errors              []struct{ In, Pointer, Detail string }
 	Accepted, Rejected  *int
