@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,10 @@ const (
 	maxIdle = 5 * time.Minute
 )
 
+// sessionParameters are those of the URL that the driver hands on to the server. It refuses a session with one that it does not know,
+// which would be taken for a server that is away.
+var sessionParameters = []string{"application_name", "client_encoding", "datestyle", "options", "search_path", "timezone"}
+
 // parse reads what follows the scheme and its colon. The driver's own errors may repeat the password.
 func parse(rest string, o store.Options) (*pgxpool.Config, error) {
 	if !strings.HasPrefix(rest, "//") {
@@ -40,6 +45,11 @@ func parse(rest string, o store.Options) (*pgxpool.Config, error) {
 			detail += fmt.Sprintf(" (%s: %v)", file.Path, file.Err)
 		}
 		return nil, domain.Invalid("", detail)
+	}
+	for parameter := range cfg.ConnConfig.RuntimeParams {
+		if !slices.Contains(sessionParameters, strings.ToLower(parameter)) {
+			return nil, domain.Invalid("", fmt.Sprintf("has the parameter %q, which is none of PostgreSQL's clients; options=-c NAME=VALUE sets one of the server's", parameter))
+		}
 	}
 	if o.Password != nil {
 		cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {

@@ -5,8 +5,10 @@
 // "postgres://USER@HOST:PORT/DATABASE" or "postgresql://…", with the parameters that PostgreSQL's own clients take, such as
 // sslmode, sslrootcert, connect_timeout, several hosts and target_session_attrs. The password comes from the settings, or else
 // from the URL. "search_path=SCHEMA" names the schema that holds the tables, which must be there and hold nothing of another
-// program; "pool_max_conns=N" is how many connections read, 8 by default, beside which two write. What is missing is taken
-// from the variables of PostgreSQL's clients (PGHOST and so on).
+// program; "pool_max_conns=N" is how many connections read, 8 by default, beside which two write. Of the server's own settings
+// application_name, client_encoding, datestyle and timezone may be parameters, too; the others go into one,
+// "options=-c%20work_mem%3D8MB". What is none of these is refused. What is missing is taken from the variables of PostgreSQL's
+// clients (PGHOST and so on).
 //
 // The database must be one of UTF-8, on PostgreSQL 13 or newer. The tables are made, and brought to this build's schema,
 // before the first use; instances that start at once take turns. A pooler in between must keep a session for a client: one

@@ -25,6 +25,7 @@ func TestBadURLs(t *testing.T) {
 	for _, rest := range []string{
 		"", "x", "user=u password=" + secret, "//u:" + secret + "@h:port/db", "//u:" + secret + "@h/db?sslmode=maybe",
 		"//u:" + secret + "%zz@h/db", "//u:" + secret + "@h/db?pool_max_conns=many", "//u@h/db?sslmode=verify-ca&sslrootcert=/nowhere&password=" + secret,
+		"//u:" + secret + "@h/db?sslmod=require",
 	} {
 		s, err := Open(t.Context(), rest, store.Options{Password: func() string { return secret }})
 		if !errors.Is(err, domain.ErrInvalid) || s != nil || strings.Contains(err.Error(), secret) {
@@ -50,7 +51,7 @@ func TestPassword(t *testing.T) {
 			t.Errorf("got the password %q, %v; want %q", c.Password, err, now)
 		}
 	}
-	cfg, err = parse("//u:other@h/db?connect_timeout=7", store.Options{})
+	cfg, err = parse("//u:other@h/db?connect_timeout=7&search_path=s&TimeZone=UTC&options=-c%20work_mem%3D8MB", store.Options{})
 	if err != nil || cfg.ConnConfig.Password != "other" || cfg.MaxConns != maxReaders || cfg.ConnConfig.ConnectTimeout != 7*time.Second {
 		t.Errorf("%+v, %v", cfg, err)
 	}
