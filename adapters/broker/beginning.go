@@ -23,8 +23,10 @@ func Beginning(b application.Bounds, places ...int64) int64 {
 }
 
 // InLog tells whether a partition can go on at the place: retention may have removed it, or the topic was made anew and does
-// not reach it yet.
-func InLog(b application.Bounds, place int64) bool { return place >= b.First && place <= b.Next }
+// not reach it yet. [NoPlace] is in no log.
+func InLog(b application.Bounds, place int64) bool {
+	return place != NoPlace && place >= b.First && place <= b.Next
+}
 
 // PlaceOf returns the partition's place, [NoPlace] where there is none.
 func PlaceOf(places map[int32]int64, partition int32) int64 {

@@ -21,6 +21,9 @@ func TestBeginning(t *testing.T) {
 			t.Errorf("places %v: got %d, want %d", test.places, got, test.want)
 		}
 	}
+	if broker.InLog(application.Bounds{First: -1001, Next: 20}, broker.NoPlace) {
+		t.Error("no place is in a log")
+	}
 	if got := broker.PlaceOf(map[int32]int64{1: 7}, 1); got != 7 {
 		t.Errorf("got the place %d, want 7", got)
 	}

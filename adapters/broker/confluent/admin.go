@@ -4,6 +4,7 @@ package confluent
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/application"
+	"github.com/netstreamflow/netstreamflow/domain"
 )
 
 // admin asks the cluster about itself. Its calls end with their contexts, or shortly after.
@@ -157,6 +159,7 @@ func (a *admin) bounds(ctx context.Context, topic string) (map[int32]application
 	return bounds, nil
 }
 
+// offsets asks the leaders of the partitions. Where a leader's answer is lost librdkafka reports success, and an offset that is none.
 func (a *admin) offsets(
 	ctx context.Context, topic string, partitions []kafka.TopicPartitionInfo, spec kafka.OffsetSpec,
 ) (map[int32]int64, error) {
@@ -173,6 +176,9 @@ func (a *admin) offsets(
 		for partition, info := range result.ResultInfos {
 			if info.Error.Code() != kafka.ErrNoError {
 				return info.Error
+			}
+			if info.Offset == kafka.OffsetInvalid {
+				return fmt.Errorf("%w: the leader of partition %d did not answer", domain.ErrUnavailable, partition.Partition)
 			}
 			offsets[partition.Partition] = int64(info.Offset)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
@@ -130,6 +131,35 @@ func TestMemberBegins(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestMemberBeginsAfterLostAnswer has the connection break over the questions where the log begins and ends: a group without a place
+// begins with the first record all the same.
+func TestMemberBeginsAfterLostAnswer(t *testing.T) {
+	server := fake(t)
+	o := benchOptions()
+	b := openTest(t, "confluent://"+addresses(server), o)
+	publish(t, b, o.Topic, 20, 20)
+	for answered := range int32(2) {
+		var left atomic.Int32
+		left.Store(answered)
+		broken := make(chan struct{})
+		server.ControlKey(kmsg.ListOffsets.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+			if left.Add(-1) >= 0 {
+				return nil, nil, false
+			}
+			close(broken)
+			return nil, errors.New("broken"), true
+		})
+		sub, msgs := subscribe(t, b, "group-"+watermill.NewShortUUID(), o.Topic)
+		for range 20 {
+			next(t, msgs).Ack()
+		}
+		<-broken
+		if err := sub.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestPlaceIsLowered checks that a place beyond the end is replaced before anything is acked: the log may grow beyond it.
