@@ -233,7 +233,8 @@ func (a *api) setProblemHeader(h http.Header, p *problem) {
 
 // logFailure logs what is wrong on this side, unless it is only that the client has gone.
 func (a *api) logFailure(r *http.Request, p *problem, err error) {
-	level, text := slog.LevelWarn, ""
+	level := slog.LevelWarn
+	var text string
 	// The logger bounds how often a message is repeated: with two of them, a broker that is away does not hide the other.
 	switch p.kind {
 	case unavailable, unacknowledged, notSent, brokerAway:
