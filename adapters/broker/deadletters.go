@@ -30,26 +30,29 @@ func NewDeadLetters(publisher message.Publisher, topic string, logger *slog.Logg
 func (l *DeadLetters) Keep(ctx context.Context, d application.DeadLetter) error {
 	now := time.Now()
 	msg := encodeDeadLetter(d, now)
-	err := l.publish(ctx, msg)
+	err := l.publish(ctx, d, msg)
 	if errors.Is(err, domain.ErrTooLarge) && Repeated(msg.Metadata) != nil {
-		msg = withoutRepeated(d, now)
-		err = l.publish(ctx, msg)
+		err = l.publish(ctx, d, withoutRepeated(d, now))
 	}
 	if errors.Is(err, domain.ErrTooLarge) {
-		msg = withoutContent(d, now)
-		err = l.publish(ctx, msg)
+		err = l.publish(ctx, d, withoutContent(d, now))
 	}
-	if err != nil {
+	return err
+}
+
+// keepWhole is [DeadLetters.Keep] without leaving anything out: it fails with [domain.ErrTooLarge] instead.
+func (l *DeadLetters) keepWhole(ctx context.Context, d application.DeadLetter) error {
+	return l.publish(ctx, d, encodeDeadLetter(d, time.Now()))
+}
+
+func (l *DeadLetters) publish(ctx context.Context, d application.DeadLetter, msg *message.Message) error {
+	msg.SetContext(ctx)
+	if err := l.publisher.Publish(l.topic, msg); err != nil {
 		return fmt.Errorf("publish a dead letter to %s: %w", l.topic, err)
 	}
 	l.logger.ErrorContext(ctx, "dead letter", "reason", d.Reason, "topic", d.Topic, "partition", d.Partition, "offset", d.Offset,
 		"key", string(beginning(d.Key)), "attempts", d.Attempts, "leftOut", msg.Metadata[DeadLetterLeftOut], "to", l.topic)
 	return nil
-}
-
-func (l *DeadLetters) publish(ctx context.Context, msg *message.Message) error {
-	msg.SetContext(ctx)
-	return l.publisher.Publish(l.topic, msg)
 }
 
 // withoutRepeated makes the message of a dead letter that has only the last header of each name.

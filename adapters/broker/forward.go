@@ -209,15 +209,15 @@ func (f *forwarding) try(ctx context.Context, batch []*message.Message) (away []
 	return away
 }
 
-// bury keeps a message that the broker will never take: among the broker's dead letters, or if they do not take it either, among
-// those of the local log. Where it cannot be kept now, it waits with the others.
+// bury keeps a message that the broker will never take: among the broker's dead letters, or if they do not take all of it either,
+// among those of the local log, since nobody else has it. Where it cannot be kept now, it waits with the others.
 func (f *forwarding) bury(ctx context.Context, away []*message.Message, msg *message.Message, reason error) []*message.Message {
 	origin := originOf(msg)
 	letter := application.DeadLetter{
 		Origin: origin, MessageID: msg.UUID, Value: msg.Payload, Headers: msg.Metadata, Attempts: 1, Consumer: spoolGroup,
 		Reason: fmt.Errorf("the broker does not take a spooled event: %w", reason),
 	}
-	err := f.letters.Keep(ctx, letter)
+	err := f.letters.keepWhole(ctx, letter)
 	if err != nil && !errors.Is(err, domain.ErrUnavailable) {
 		err = NewDeadLetters(f.local.Publisher(), f.letters.topic, f.logger).Keep(ctx, letter)
 	}

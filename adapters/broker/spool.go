@@ -192,9 +192,17 @@ func (s *Spool) publishDirectly(ctx context.Context, events []domain.Event) (rec
 		return receipt, nil
 	}
 	each, errs := application.EachError(err, len(events)), make(application.PublishError, len(events))
+	// last is where the last event of a user is that the broker has taken.
+	last := make(map[string]int)
+	for i, e := range events {
+		if errs[i] = each(i); errs[i] == nil {
+			last[e.UserID()] = i
+		}
+	}
 	var away part
 	for i, e := range events {
-		if errs[i] = each(i); errors.Is(errs[i], domain.ErrUnavailable) {
+		// What a later event has overtaken would come behind it: its sender is told that it has failed.
+		if taken, any := last[e.UserID()]; errors.Is(errs[i], domain.ErrUnavailable) && (!any || taken < i) {
 			away.add(i, e)
 		}
 	}

@@ -33,8 +33,10 @@ type remote struct {
 	answer atomic.Pointer[func(topic, user string) error]
 	// delay is how long a publication takes.
 	delay time.Duration
-	taken []*message.Message
-	topic []string
+	// letterRoom is how large the values of dead letters may be, 0 for any.
+	letterRoom int
+	taken      []*message.Message
+	topic      []string
 }
 
 func newRemote(lanes int) *remote { return &remote{fakeBroker: fakeBroker{lanes: lanes}} }
@@ -49,6 +51,9 @@ func (r *remote) Publish(topic string, msgs ...*message.Message) error {
 		if err := (*answer)(topic, msgs[0].Metadata[broker.KeyMetadata]); err != nil {
 			return err
 		}
+	}
+	if topic == "topic.dlq" && r.letterRoom > 0 && len(msgs[0].Payload) > r.letterRoom {
+		return domain.ErrTooLarge
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -334,14 +339,16 @@ func TestSpoolKeepsToTheTimeout(t *testing.T) {
 	awaitDirect(t, s)
 }
 
-// TestSpoolBuriesWhatTheBrokerRefuses keeps an event that can never be forwarded as a dead letter, and goes on.
+// TestSpoolBuriesWhatTheBrokerRefuses keeps an event that can never be forwarded as a dead letter, with its value, and goes on. The
+// broker's dead letters may only take what has none.
 func TestSpoolBuriesWhatTheBrokerRefuses(t *testing.T) {
 	tooLarge := fmt.Errorf("%w: by far", domain.ErrTooLarge)
-	for name, letters := range map[string]error{"broker": nil, "local": tooLarge} {
+	for name, room := range map[string]int{"broker": 1 << 20, "local": 100} {
 		t.Run(name, func(t *testing.T) {
-			r := newRemote(1)
+			r, file := newRemote(1), filepath.Join(t.TempDir(), "spool.db")
 			r.goes()
-			s, _ := r.spool(t, filepath.Join(t.TempDir(), "spool.db"), 1<<30, timeout)
+			r.letterRoom = room
+			s, end := r.spool(t, file, 1<<30, timeout)
 			bad, good := events(t, "bad", 1, 1), events(t, "good", 1, 1)
 			for _, batch := range [][]domain.Event{bad, good} {
 				if _, err := publishTo(t, s, batch); err != nil {
@@ -349,19 +356,66 @@ func TestSpoolBuriesWhatTheBrokerRefuses(t *testing.T) {
 				}
 			}
 			r.does(func(topic, user string) error {
-				switch {
-				case topic == "topic.dlq":
-					return letters
-				case user == "bad":
+				if topic == "topic" && user == "bad" {
 					return application.PublishError{tooLarge, nil}
 				}
 				return nil
 			})
 			awaitDirect(t, s)
+			end()
 			kept, _ := r.ofUser("topic.dlq")
-			if want := letters == nil; slices.Equal(kept["bad"], ids(bad)) != want {
-				t.Errorf("dead letters %v", kept)
+			if want := name == "broker"; slices.Equal(kept["bad"], ids(bad)) != want {
+				t.Errorf("the broker's dead letters are %v", kept)
+			}
+			if name == "local" {
+				wantLocalLetter(t, file, bad[0])
 			}
 		})
 	}
+}
+
+// wantLocalLetter looks for the event among the dead letters of the file.
+func wantLocalLetter(t *testing.T, file string, e domain.Event) {
+	t.Helper()
+	local, err := sqlitelog.Open(t.Context(), &url.URL{Scheme: "sqlite-log", Path: file}, broker.Options{
+		Topic: "topic", DeadLetterTopic: "topic.dlq", PublishTimeout: timeout, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = local.Close() }()
+	sub, err := local.Subscriber("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sub.Close() }()
+	letters, err := sub.Subscribe(t.Context(), "topic.dlq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case msg := <-letters:
+		if string(msg.Payload) != string(e.JSON()) {
+			t.Errorf("the letter has %q", msg.Payload)
+		}
+		msg.Ack()
+	case <-time.After(patience):
+		t.Error("there is no letter")
+	}
+}
+
+// TestSpoolRefusesWhatIsOvertaken has a broker that takes the later events of a call and not the first ones: those of a user with a
+// later one in the log are not spooled behind it.
+func TestSpoolRefusesWhatIsOvertaken(t *testing.T) {
+	r := newRemote(1)
+	s, _ := r.spool(t, filepath.Join(t.TempDir(), "spool.db"), 1<<30, timeout)
+	batch := append(events(t, "overtaken", 2, 1), events(t, "other", 1, 1)...)
+	r.does(func(string, string) error { return application.PublishError{errAway, nil, errAway} })
+	receipt, err := publishTo(t, s, batch)
+	each := application.EachError(err, len(batch))
+	if !errors.Is(each(0), domain.ErrUnavailable) || each(1) != nil || each(2) != nil || receipt.Spooled != 1 {
+		t.Errorf("got %+v, %v", receipt, err)
+	}
+	r.comes()
+	awaitDirect(t, s)
 }

@@ -22,6 +22,10 @@ const (
 // catchUp follows the rebuild of a view up to where the log stood when it began.
 type catchUp struct {
 	o Options
+	// inHand is 0 while the consumer waits for records, and otherwise the same for as long as it does the same thing.
+	inHand func() int64
+	// doing is what it last was; it belongs to watch.
+	doing int64
 
 	mu     sync.Mutex
 	target map[int32]application.Bounds // nil until measured
@@ -32,8 +36,8 @@ type catchUp struct {
 	caughtUp chan struct{}
 }
 
-func newCatchUp(o Options) *catchUp {
-	c := &catchUp{o: o, next: make(map[int32]int64), caughtUp: make(chan struct{})}
+func newCatchUp(o Options, inHand func() int64) *catchUp {
+	c := &catchUp{o: o, inHand: inHand, next: make(map[int32]int64), caughtUp: make(chan struct{})}
 	maps.Copy(c.next, o.From)
 	return c
 }
@@ -97,12 +101,19 @@ func (c *catchUp) reached(ctx context.Context) bool {
 	return taken >= total || c.silent(ctx)
 }
 
-// silent asks the broker at the begin and at the end of a silence.
+// silent asks the broker at the begin and at the end of a silence. It is none while the consumer is held up: what it waits for may
+// be behind what it has in hand.
 func (c *catchUp) silent(ctx context.Context) bool {
+	doing := c.inHand()
+	heldUp := doing != 0 && doing == c.doing
+	c.doing = doing
 	c.mu.Lock()
+	if heldUp {
+		c.silentSince = time.Time{}
+	}
 	since := c.silentSince
 	c.mu.Unlock()
-	if !since.IsZero() && time.Since(since) < catchUpSilence {
+	if doing != 0 || !since.IsZero() && time.Since(since) < catchUpSilence {
 		return false
 	}
 	_, err := c.o.Bounds(ctx)

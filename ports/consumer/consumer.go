@@ -23,6 +23,8 @@ const (
 	// drainLimit.
 	drainIdle  = 250 * time.Millisecond
 	drainLimit = 5 * time.Second
+	// noSubscription stands in the place of a batch in hand.
+	noSubscription = -1
 )
 
 // Options say what a consumer does with the records of a topic.
@@ -67,8 +69,10 @@ type Consumer struct {
 	subscribed chan struct{}
 	catchUp    *catchUp
 	trouble    atomic.Pointer[trouble]
-	counts     counters
-	progress   progress
+	// inHand is the number of the batch in hand, 0 while a subscription waits for one, or noSubscription.
+	inHand   atomic.Int64
+	counts   counters
+	progress progress
 	// unplaced numbers records of brokers that tell no position.
 	unplaced int64
 }
@@ -91,8 +95,9 @@ func New(sub message.Subscriber, o Options) *Consumer {
 		stop: make(chan struct{}), ended: make(chan struct{}), subscribed: make(chan struct{}),
 		unplaced: time.Now().UnixMicro(),
 	}
+	c.inHand.Store(noSubscription)
 	if o.Bounds != nil {
-		c.catchUp = newCatchUp(o)
+		c.catchUp = newCatchUp(o, c.inHand.Load)
 	}
 	return c
 }
@@ -148,9 +153,12 @@ func (c *Consumer) Progress() (taken, total int64) { return c.catchUp.progress()
 
 // consume processes batches until the channel is closed, or the consumer is to stop.
 func (c *Consumer) consume(ctx context.Context, msgs <-chan *message.Message) {
-	for {
+	defer c.inHand.Store(noSubscription)
+	for n := int64(1); ; n++ {
+		c.inHand.Store(0)
 		select {
 		case msg, open := <-msgs:
+			c.inHand.Store(n)
 			if !open || !c.process(ctx, gather(msg, msgs)) {
 				return
 			}

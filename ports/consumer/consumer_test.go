@@ -321,3 +321,31 @@ func TestCatchUpEndsBesideABusyPartition(t *testing.T) {
 		stop(t, r)
 	})
 }
+
+// TestStoreAwayIsNoSilence has the store take nothing for a minute, during which nothing comes: the view is not whole.
+func TestStoreAwayIsNoSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{fail: func(int, []application.Entry) error { return errAway }}
+		records := make(chan *message.Message, 10)
+		for i := range 3 {
+			records <- record(0, int64(i), event("u"))
+		}
+		c := consumer.New(&subscriber{channels: []chan *message.Message{records}}, consumer.Options{
+			Topic: "events", Record: application.NewRecord(s), Logger: quiet,
+			Bounds: func(context.Context) (map[int32]application.Bounds, error) {
+				return map[int32]application.Bounds{0: {Next: 1000}}, nil
+			},
+		})
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(t.Context()) }()
+		select {
+		case <-c.CaughtUp():
+			t.Error("a store that takes nothing counts as one that has everything")
+		case <-time.After(time.Minute):
+		}
+		c.Stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

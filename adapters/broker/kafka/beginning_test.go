@@ -11,6 +11,9 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 )
@@ -290,4 +293,33 @@ func TestPlacesOfNobody(t *testing.T) {
 		publish(t, b, o.Topic, keyed("key", 1, 1)...)
 		wantPlaces(t, b, o.Topic, "nobody", map[int32]int64{})
 	})
+}
+
+// TestOutOfRange has a server that has lost the last records, and got others in their places before it is asked again: whoever stood
+// behind them begins with the first record, as what took their places would be passed over.
+func TestOutOfRange(t *testing.T) {
+	t.Parallel()
+	for name, group := range map[string]string{"member": "group-" + watermill.NewShortUUID(), "replay": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster := fake(t)
+			o := options()
+			b := open(t, cluster.ListenAddrs(), "", o)
+			publish(t, b, o.Topic, keyed("key", 20, 1)...)
+			messages, _ := subscribe(t, b, group, o.Topic)
+			acked(t, messages, 20)
+			lost := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: o.Topic, Err: kerr.OffsetOutOfRange})
+			if err := lost.Wait(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
+			publish(t, b, o.Topic, keyed("key", 20, 1)...)
+			for offset := range int64(40) {
+				msg := next(t, messages)
+				if got := origin(t, msg).Offset; got != offset {
+					t.Fatalf("got offset %d, want %d", got, offset)
+				}
+				msg.Ack()
+			}
+		})
+	}
 }

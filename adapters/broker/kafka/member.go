@@ -108,13 +108,18 @@ func (m *member) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consum
 	d := broker.NewDelivery(ctx, m.out, m.settings.InFlight, func(next int64) {
 		s.MarkOffset(claim.Topic(), claim.Partition(), next, "")
 	})
-	m.deliver(ctx, s.Context(), d, claim.Messages())
+	outOfRange := m.deliver(ctx, s.Context(), d, claim.Messages())
 	if isExpelled(s) {
 		cancel()
 	}
 	patience := time.AfterFunc(drainTimeout, cancel)
 	defer patience.Stop()
 	d.Drain()
+	if outOfRange {
+		m.logger.Warn("the place is not in the log any more: beginning with the first record", "partition", claim.Partition())
+		// By the next generation the log may have grown beyond the place, with other records.
+		s.ResetOffset(claim.Topic(), claim.Partition(), 0, "")
+	}
 	return nil
 }
 
@@ -123,21 +128,22 @@ func isExpelled(s sarama.ConsumerGroupSession) bool {
 	return isAny(context.Cause(s.Context()), sarama.ErrUnknownMemberId, sarama.ErrIllegalGeneration, sarama.ErrFencedInstancedId)
 }
 
-// deliver hands over records, on the context of the claim, until the generation ends or there are no more.
+// deliver hands over records, on the context of the claim, until the generation ends. It says whether Sarama has given the partition
+// up before that, as it does only where the next record is out of the log's range.
 func (m *member) deliver(
 	claim, generation context.Context, d *broker.Delivery, records <-chan *sarama.ConsumerMessage,
-) {
+) (outOfRange bool) {
 	for {
 		select {
 		case record, open := <-records:
 			if !open {
-				return
+				return claim.Err() == nil && generation.Err() == nil
 			}
 			if d.Deliver(generation, receive(claim, record), record.Offset) != nil {
-				return
+				return false
 			}
 		case <-generation.Done():
-			return
+			return false
 		}
 	}
 }

@@ -96,7 +96,8 @@ func (r *replay) readPartition(ctx context.Context, partition int32, next int64)
 	}
 }
 
-// deliver hands over records until ctx ends or Sarama gives the partition up; it returns the offset of the next one.
+// deliver hands over records until ctx ends or Sarama gives the partition up, which it does when the next record is out of the
+// log's range; it returns the offset to go on at.
 func (r *replay) deliver(ctx context.Context, d *broker.Delivery, records sarama.PartitionConsumer, next int64) int64 {
 	var errs sync.WaitGroup
 	errs.Go(func() {
@@ -111,7 +112,14 @@ func (r *replay) deliver(ctx context.Context, d *broker.Delivery, records sarama
 	for {
 		select {
 		case record, open := <-records.Messages():
-			if !open || d.Deliver(ctx, receive(ctx, record), record.Offset) != nil {
+			if !open && ctx.Err() != nil {
+				return next
+			}
+			if !open {
+				r.logger.Warn("the place is not in the log any more: beginning with the first record", "offset", next)
+				return sarama.OffsetOldest // by now the log may have grown beyond the place, with other records
+			}
+			if d.Deliver(ctx, receive(ctx, record), record.Offset) != nil {
 				return next
 			}
 			next = record.Offset + 1

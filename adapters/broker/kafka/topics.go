@@ -55,7 +55,9 @@ func (t *topics) ensure(client sarama.Client, topic string) (limit int, err erro
 	if err != nil {
 		return 0, fmt.Errorf("topic %s: %w", topic, err)
 	}
-	limit = t.limit(client, topic)
+	if limit, err = t.limit(client, topic); err != nil {
+		return 0, fmt.Errorf("topic %s: read its limit: %w", topic, err)
+	}
 	t.mu.Lock()
 	t.limits[topic], t.read[topic] = limit, time.Now()
 	t.mu.Unlock()
@@ -146,16 +148,18 @@ func (t *topics) newLimit(client sarama.Client, topic string) (int, error) {
 	return min(max(limit, records)+deadLetterHeadroom, maxRequestBytes-deadLetterHeadroom), nil
 }
 
-// limit reads how large a batch of the topic may be.
-func (t *topics) limit(client sarama.Client, topic string) int {
+// limit reads how large a batch of the topic may be, and assumes the default where the server does not tell.
+func (t *topics) limit(client sarama.Client, topic string) (int, error) {
 	limit, err := readLimit(client, topic)
-	if err != nil {
+	if isAny(err, errNoLimit, sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed, sarama.ErrUnsupportedVersion, sarama.ErrInvalidRequest) {
 		t.settings.logger.Warn("the topic's limit cannot be read: the default is assumed",
 			"topic", topic, "limit", defaultLimit, "error", err)
-		return defaultLimit
+		return defaultLimit, nil
 	}
-	return limit
+	return limit, err
 }
+
+var errNoLimit = errors.New(limitConfig + " is not there")
 
 // readLimit returns the topic's limit, or what Sarama sends at most if that is less.
 func readLimit(client sarama.Client, topic string) (int, error) {
@@ -180,5 +184,5 @@ func readLimit(client sarama.Client, topic string) (int, error) {
 			}
 		}
 	}
-	return 0, fmt.Errorf("%s is not there", limitConfig)
+	return 0, errNoLimit
 }

@@ -9,6 +9,10 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/adapters/broker/brokertest"
 	"github.com/netstreamflow/netstreamflow/application"
@@ -190,4 +194,15 @@ func TestBounds(t *testing.T) {
 			t.Errorf("partition %d: %+v, want %+v", p, bounds[p], want)
 		}
 	}
+}
+
+// TestLostLimit has the answer lost to how large records may be: that is no reason to refuse one as too large.
+func TestLostLimit(t *testing.T) {
+	t.Parallel()
+	cluster := fake(t)
+	o := options()
+	o.MaxMessageBytes = 4 << 20
+	publish(t, open(t, cluster.ListenAddrs(), "", o), o.Topic, keyed("key", 1, 1)...)
+	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Err: kerr.RequestTimedOut, Count: 2})
+	publish(t, open(t, cluster.ListenAddrs(), "", o), o.Topic, keyed("key", 1, 3<<20)...)
 }
