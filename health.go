@@ -128,7 +128,7 @@ func (h *health) consuming(m measure) rest.Part {
 	if stuck := h.lag.stuckSince(); up && stuck != "" {
 		up, details[0] = false, stuck
 	}
-	if m.place.Known {
+	if m.place.Assigned != nil {
 		details = append(details, partitionsText(m.place.Assigned))
 	}
 	if m.place.Known && m.err == nil && len(m.place.Assigned) > 0 {

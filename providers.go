@@ -161,8 +161,6 @@ func provideRecord(s application.Store, t *telemetry) *application.Record {
 	return application.NewRecord(&observedRecorder{Recorder: s, telemetry: t})
 }
 
-func provideFind(g *store.Guard) *application.Find { return application.NewFind(g) }
-
 func providePublish(log application.Log, cfg valid) *application.Publish {
 	return application.NewPublish(log, cfg.PublishTimeout)
 }

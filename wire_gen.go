@@ -108,13 +108,9 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		return nil, nil, err
 	}
 	guard := provideGuard(netstreamflowValid, store, netstreamflowTelemetry, logger)
-	find := provideFind(guard)
-	netstreamflowInspecting, cleanup8 := provideInspecting(netstreamflowValid, broker, logger)
-	letters := provideLetters(netstreamflowInspecting)
-	inspect := provideInspect(netstreamflowValid, broker, netstreamflowInspecting, store)
-	redis, cleanup9, err := provideLimitStore(netstreamflowValid, keeper, logger)
+	record := provideRecord(store, netstreamflowTelemetry)
+	netstreamflowConsumers, err := provideConsumers(netstreamflowValid, broker, store, record, netstreamflowTelemetry, logger)
 	if err != nil {
-		cleanup8()
 		cleanup7()
 		cleanup6()
 		cleanup5()
@@ -124,10 +120,12 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	record := provideRecord(store, netstreamflowTelemetry)
-	netstreamflowConsumers, err := provideConsumers(netstreamflowValid, broker, store, record, netstreamflowTelemetry, logger)
+	find := provideFind(guard, netstreamflowConsumers)
+	netstreamflowInspecting, cleanup8 := provideInspecting(netstreamflowValid, broker, logger)
+	letters := provideLetters(netstreamflowInspecting)
+	inspect := provideInspect(netstreamflowValid, broker, netstreamflowInspecting, store)
+	redis, cleanup9, err := provideLimitStore(netstreamflowValid, keeper, logger)
 	if err != nil {
-		cleanup9()
 		cleanup8()
 		cleanup7()
 		cleanup6()

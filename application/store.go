@@ -2,6 +2,7 @@ package application
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/netstreamflow/netstreamflow/domain"
@@ -47,6 +48,9 @@ type Reader interface {
 	// is found before the first yield.
 	Query(ctx context.Context, q Query, yield func(event []byte) error) (next string, err error)
 }
+
+// ErrRebuilding is why a view in memory answers no queries yet: it lacks events that the log has.
+var ErrRebuilding = fmt.Errorf("%w: the view is being rebuilt from the log", domain.ErrUnavailable)
 
 // Store keeps events and answers queries.
 type Store interface {

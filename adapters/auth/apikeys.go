@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -77,6 +78,9 @@ func (e KeyEntry) read() (apiKey, error) {
 	if domain.CheckUserID(e.Name, "") != nil || domain.CheckUserID(k.caller.User, "") != nil {
 		return k, errors.New("name, and user where it is given, must be 1 to 256 bytes of text without control characters")
 	}
+	if keyText.MatchString(e.Name) || keyText.MatchString(e.User) {
+		return k, errors.New("name and user must not hold an API key: they are shown in the log")
+	}
 	if len(e.Scopes) == 0 {
 		return k, fmt.Errorf("scopes of %q must not be empty", e.Name)
 	}
@@ -104,7 +108,19 @@ func OpenAPIKeys(file string, logger *slog.Logger) (*APIKeys, error) {
 	return &APIKeys{w}, err
 }
 
+// keyText is what is a key, or a good part of one.
+var keyText = regexp.MustCompile(keyPrefix + `[\w-]{16,}`)
+
+// readAPIKeys shows no key in an error, wherever in the file somebody has put one.
 func readAPIKeys(content []byte) ([]apiKey, error) {
+	keys, err := parseAPIKeys(content)
+	if err != nil {
+		return nil, errors.New(keyText.ReplaceAllString(err.Error(), keyPrefix+"…")) //nolint:err113 // nobody looks for what is in it
+	}
+	return keys, nil
+}
+
+func parseAPIKeys(content []byte) ([]apiKey, error) {
 	var entries []KeyEntry
 	switch err := yaml.NewDecoder(bytes.NewReader(content), yaml.Strict()).Decode(&entries); {
 	case errors.Is(err, io.EOF):

@@ -76,6 +76,7 @@ func TestAPIKeysAreReadAgain(t *testing.T) {
 }
 
 func TestFilesOfAPIKeysThatAreRefused(t *testing.T) {
+	const misplaced = "nsf_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 	_, entry := makeKey(t, "one", "")
 	for name, c := range map[string]struct{ content, want string }{
 		"empty":             {"", "empty"},
@@ -87,12 +88,16 @@ func TestFilesOfAPIKeysThatAreRefused(t *testing.T) {
 		"an unknown scope":  {strings.Replace(entry, "events:write", "events:delete", 1), "events:delete"},
 		"a short hash":      {strings.Replace(entry, "sha256: ", "sha256: 00", 1), "64 hexadecimal digits"},
 		"the same twice":    {entry + entry, "twice"},
+		"a key as a scope":  {strings.Replace(entry, "events:write", misplaced, 1), "scopes of"},
+		"a key as a member": {strings.Replace(entry, "name:", misplaced+":", 1), "not a YAML list"},
+		"a key as a name":   {strings.Replace(entry, "name: one", "name: "+misplaced, 1), "must not hold an API key"},
 		"far too many":      {strings.Repeat(entry, maxAPIKeys+1), "at most"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := OpenAPIKeys(write(t, "keys.yaml", []byte(c.content)), new(logs).logger())
 			require.ErrorContains(t, err, c.want)
 			assert.NotContains(t, err.Error(), "\n")
+			assert.NotContains(t, err.Error(), misplaced)
 		})
 	}
 }

@@ -8,8 +8,8 @@ import (
 
 // Assignee is a subscriber that knows which partitions it has.
 type Assignee interface {
-	// Assigned returns the partitions that the subscriber has now, in order; none before its subscription has begun. It is
-	// safe for concurrent use.
+	// Assigned returns the partitions that the subscriber has now, in order. It is nil while the subscriber is no member of its
+	// group, or has no subscription, and empty for a member that the others leave none. It is safe for concurrent use.
 	Assigned() []int32
 }
 
@@ -20,12 +20,19 @@ type Assignment struct {
 	partitions map[int32]bool
 }
 
-// Assign replaces the partitions.
+// Assign replaces the partitions, which may be none.
 func (a *Assignment) Assign(partitions []int32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.partitions = nil
 	a.add(partitions)
+}
+
+// Leave notes that the subscriber is no member any more.
+func (a *Assignment) Leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.partitions = nil
 }
 
 // Add adds to the partitions.
@@ -48,5 +55,10 @@ func (a *Assignment) add(partitions []int32) {
 func (a *Assignment) Assigned() []int32 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Sorted(maps.Keys(a.partitions))
+	if a.partitions == nil {
+		return nil
+	}
+	all := slices.AppendSeq(make([]int32, 0, len(a.partitions)), maps.Keys(a.partitions))
+	slices.Sort(all)
+	return all
 }

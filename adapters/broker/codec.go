@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,7 +75,7 @@ func encodeDeadLetter(d application.DeadLetter, now time.Time) *message.Message 
 	}
 	msg := message.NewMessage(id, d.Value)
 	maps.Copy(msg.Metadata, d.Headers)
-	maps.Copy(msg.Metadata, message.Metadata{
+	ours := message.Metadata{
 		DeadLetterReason:    d.Reason.Error(),
 		DeadLetterTopic:     d.Topic,
 		DeadLetterPartition: partition,
@@ -84,10 +85,18 @@ func encodeDeadLetter(d application.DeadLetter, now time.Time) *message.Message 
 		DeadLetterTime:      now.UTC().Format(time.RFC3339Nano),
 
 		DeadLetterRecordTime: d.Time.UTC().Format(time.RFC3339Nano),
-	})
+	}
+	if d.Key != nil {
+		ours[DeadLetterKey] = string(beginning(d.Key)) // all of it is the record's key
+	}
+	// Those of the record that are called like ours stay before them.
+	repeated := Repeated(d.Headers)
+	for _, name := range slices.Sorted(maps.Keys(ours)) {
+		repeated = AddHeader(msg.Metadata, repeated, name, ours[name])
+	}
+	SetRepeated(msg.Metadata, repeated)
 	if d.Key != nil {
 		msg.Metadata[KeyMetadata] = string(d.Key)
-		msg.Metadata[DeadLetterKey] = string(beginning(d.Key)) // all of it is the record's key
 	}
 	return msg
 }

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -22,8 +21,11 @@ const (
 	DeadLetterBy     = "dead-letter-by"
 )
 
-// deadLetterPrefix is that of all headers that a dead letter has beside those of the original record.
-const deadLetterPrefix = "dead-letter-"
+// letterHeaders are those that a dead letter has beside those of the original record.
+var letterHeaders = []string{
+	DeadLetterReason, DeadLetterTopic, DeadLetterPartition, DeadLetterOffset, DeadLetterKey, DeadLetterAttempts, DeadLetterConsumer,
+	DeadLetterTime, DeadLetterRecordTime, DeadLetterLeftOut,
+}
 
 // What is kept in memory of a letter's texts.
 const (
@@ -112,10 +114,18 @@ func count(text string) int {
 func encodeRequeued(w application.WholeLetter) *message.Message {
 	msg := message.NewMessage(w.Record.MessageID, w.Record.Value)
 	maps.Copy(msg.Metadata, w.Record.Headers)
-	maps.DeleteFunc(msg.Metadata, func(name, _ string) bool { return strings.HasPrefix(name, deadLetterPrefix) })
-	SetRepeated(msg.Metadata, slices.DeleteFunc(slices.Clone(w.Record.Repeated), func(h application.Header) bool {
-		return strings.HasPrefix(h.Name, deadLetterPrefix)
-	}))
+	repeated := slices.Clone(w.Record.Repeated)
+	for _, name := range letterHeaders {
+		delete(msg.Metadata, name)
+		for i, h := range slices.Backward(repeated) {
+			if h.Name == name { // the record's own
+				msg.Metadata[name] = h.Value
+				repeated = slices.Delete(repeated, i, i+1)
+				break
+			}
+		}
+	}
+	SetRepeated(msg.Metadata, repeated)
 	msg.Metadata[application.HeaderRequeues] = strconv.Itoa(w.Requeues + 1)
 	msg.Metadata[application.HeaderAttempts] = strconv.Itoa(w.Attempts)
 	if _, ok := application.ParsePlace(msg.Metadata[application.HeaderOrigin]); !ok {

@@ -84,7 +84,8 @@ func TestRepeatedHeaders(t *testing.T) {
 			t.Errorf("%s has %q and %q, want %q", what, got.Headers, got.Repeated, want)
 		}
 	}
-	check("the letter", shown.Record, append(slices.Clone(repeated), application.Header{Name: broker.DeadLetterReason, Value: "earlier"}), "ours")
+	earlier := append(repeated, application.Header{Name: broker.DeadLetterReason, Value: "earlier"})
+	check("the letter", shown.Record, append(slices.Clone(earlier), application.Header{Name: broker.DeadLetterReason, Value: "theirs"}), "ours")
 	if done, err := letters.Requeue(t.Context(), "0-0", "me"); !done || err != nil {
 		t.Fatalf("requeue: %t, %v", done, err)
 	}
@@ -94,7 +95,7 @@ func TestRepeatedHeaders(t *testing.T) {
 	if err != nil || len(page.Records) != 1 {
 		t.Fatalf("got %d records, error %v", len(page.Records), err)
 	}
-	check("the requeued record", page.Records[0], repeated, "")
+	check("the requeued record", page.Records[0], earlier, "theirs")
 }
 
 // narrow takes no message with repeated headers.

@@ -29,7 +29,9 @@ type catchUp struct {
 
 	mu     sync.Mutex
 	target map[int32]application.Bounds // nil until measured
-	next   map[int32]int64              // the offset behind the last record taken, by partition
+	// unknown says that the broker could not be asked.
+	unknown bool
+	next    map[int32]int64 // the offset behind the last record taken, by partition
 	// silentSince is when the broker first answered after the last record, zero when it has not been asked.
 	silentSince time.Time
 	// caughtUp is closed by watch.
@@ -84,10 +86,13 @@ func (c *catchUp) measure(ctx context.Context) bool {
 		target, err := c.o.Bounds(ctx)
 		if err == nil {
 			c.mu.Lock()
-			c.target = target
+			c.target, c.unknown = target, false
 			c.mu.Unlock()
 			return true
 		}
+		c.mu.Lock()
+		c.unknown = true
+		c.mu.Unlock()
 		c.o.Logger.WarnContext(ctx, "the length of the log is not known yet, trying again", "attempt", wait.attempt+1, "error", err)
 		if !wait.pause(ctx, nil) {
 			return false
@@ -128,6 +133,18 @@ func (c *catchUp) silent(ctx context.Context) bool {
 		return false
 	}
 	return c.silentSince.Equal(since)
+}
+
+// rebuilding says whether it is known, or about to be, that the view lacks something.
+func (c *catchUp) rebuilding() bool {
+	select {
+	case <-c.caughtUp:
+		return false
+	default:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.unknown
 }
 
 // progress counts the offsets behind and those of the whole rebuild.

@@ -50,7 +50,8 @@ type Options struct {
 	RecordContext func(processing context.Context, msg *message.Message) context.Context
 	// GaveUp is told, in the context of the record, why it is given up, nil: nobody is.
 	GaveUp func(record context.Context, reason error)
-	// Assigned tells the partitions that the subscriber has, nil where it cannot.
+	// Assigned tells the partitions that the subscriber has; nil where it cannot. What it returns is nil while the subscriber is no
+	// member of its group.
 	Assigned func() []int32
 	Logger   *slog.Logger
 }
@@ -68,6 +69,7 @@ type Consumer struct {
 
 	subscribed chan struct{}
 	catchUp    *catchUp
+	membership membership
 	trouble    atomic.Pointer[trouble]
 	// inHand is the number of the batch in hand, 0 while a subscription waits for one, or noSubscription.
 	inHand   atomic.Int64

@@ -322,6 +322,45 @@ func TestCatchUpEndsBesideABusyPartition(t *testing.T) {
 	})
 }
 
+// TestRebuilding tells while a view lacks something that the log is known to have.
+func TestRebuilding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		records := make(chan *message.Message, 2)
+		var known atomic.Bool
+		c := consumer.New(&subscriber{channels: []chan *message.Message{records}}, consumer.Options{
+			Topic: "events", Record: application.NewRecord(&store{}), Logger: quiet,
+			Bounds: func(context.Context) (map[int32]application.Bounds, error) {
+				if !known.Load() {
+					return nil, errAway
+				}
+				return map[int32]application.Bounds{0: {Next: 2}}, nil
+			},
+		})
+		wants := func(when string, want bool) {
+			t.Helper()
+			if got := c.Rebuilding(); got != want {
+				t.Errorf("%s: rebuilding %v", when, got)
+			}
+		}
+		wants("before it is known", true)
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(t.Context()) }()
+		synctest.Wait()
+		wants("while the broker is away", false)
+		known.Store(true)
+		records <- record(0, 0, event("u"))
+		time.Sleep(5 * time.Second)
+		wants("with one of two records", true)
+		records <- record(0, 1, event("u"))
+		<-c.CaughtUp()
+		wants("with all", false)
+		c.Stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestStoreAwayIsNoSilence has the store take nothing for a minute, during which nothing comes: the view is not whole.
 func TestStoreAwayIsNoSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

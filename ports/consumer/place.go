@@ -10,7 +10,7 @@ import (
 
 // Place is how far a consumer has come.
 type Place struct {
-	// Assigned are the partitions that it has now, if Known.
+	// Assigned are the partitions that it has now, if Known; nil while it is no member of its group.
 	Assigned []int32
 	Known    bool
 	// Next is, by partition, the offset behind the last record that it has seen through. A partition of which it has seen
@@ -43,7 +43,7 @@ func (c *Consumer) Place() Place {
 	p := Place{Next: maps.Clone(c.progress.next), Progressed: c.progress.at}
 	c.progress.mu.Unlock()
 	if c.o.Assigned != nil {
-		p.Assigned, p.Known = c.o.Assigned(), true
+		p.Assigned, p.Known = c.assigned(), true
 	}
 	return p
 }

@@ -2,7 +2,13 @@ package consumer_test
 
 import (
 	"maps"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/ports/consumer"
@@ -31,4 +37,43 @@ func TestBehind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMembership has a consumer whose group refuses it, takes it, rebalances, and loses it.
+func TestMembership(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var partitions atomic.Pointer[[]int32]
+		c := consumer.New(&subscriber{channels: []chan *message.Message{make(chan *message.Message)}}, consumer.Options{
+			Topic: "events", Logger: quiet,
+			Assigned: func() []int32 {
+				if p := partitions.Load(); p != nil {
+					return *p
+				}
+				return nil
+			},
+		})
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(t.Context()) }()
+		synctest.Wait()
+		wants := func(what string, wantUp bool, want string) {
+			t.Helper()
+			if up, detail := c.Status(); up != wantUp || !strings.HasPrefix(detail, want) || want == "" && detail != "" {
+				t.Errorf("%s: got %v, %q", what, up, detail)
+			}
+		}
+		wants("refused", false, "is no member of its group yet")
+		partitions.Store(&[]int32{})
+		wants("without partitions", true, "")
+		time.Sleep(time.Hour)
+		c.Place()
+		partitions.Store(nil)
+		time.Sleep(20 * time.Second)
+		wants("while the group rebalances", true, "")
+		time.Sleep(20 * time.Second)
+		wants("lost", false, "is no member of its group since ")
+		c.Stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -26,8 +26,15 @@ func (c *Consumer) Status() (up bool, detail string) {
 	if c.catchUp != nil {
 		return c.catchUp.status()
 	}
+	if c.o.Assigned != nil && c.assigned() == nil {
+		return c.membership.status()
+	}
 	return true, ""
 }
+
+// Rebuilding says whether a consumer with Options.Bounds has yet to take what the log held when it began. It is false while the broker
+// cannot tell how much that is.
+func (c *Consumer) Rebuilding() bool { return c.catchUp != nil && c.catchUp.rebuilding() }
 
 // Alive is false when the consumer has ended although nobody asked it to.
 func (c *Consumer) Alive() bool {

@@ -78,6 +78,10 @@ var (
 		status: 503, name: "unavailable", title: "The service is not available",
 		detail: "the broker is away: the event was not sent to it; try again",
 	}
+	rebuilding = &kind{
+		status: 503, name: "unavailable", title: "The service is not available",
+		detail: "the events are being read from the log after the start; try again",
+	}
 	keysAway = &kind{
 		status: 503, name: "unavailable", title: "The service is not available",
 		detail: "the keys that tokens are verified with have not come yet; try again",
@@ -108,6 +112,7 @@ var kinds = []struct {
 	{domain.ErrForbidden, forbidden},
 	{domain.ErrOverloaded, overloaded},
 	{application.ErrNotSent, notSent},
+	{application.ErrRebuilding, rebuilding},
 	{domain.ErrUnavailable, unavailable},
 	{context.DeadlineExceeded, unavailable},
 	{context.Canceled, unavailable},

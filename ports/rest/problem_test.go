@@ -97,4 +97,5 @@ func TestNotSent(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, p.status)
 	assert.Contains(t, p.detail, "was not sent")
 	assert.Contains(t, problemOf(domain.ErrUnavailable).detail, "try again")
+	assert.Contains(t, problemOf(application.ErrRebuilding).detail, "read from the log")
 }

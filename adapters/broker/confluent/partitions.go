@@ -31,6 +31,7 @@ func (s *subscription) assigned(c *kafka.Consumer, partitions []kafka.TopicParti
 	if err := c.Assign([]kafka.TopicPartition{}); err != nil {
 		return err
 	}
+	s.holds.Assign(nil) // none is begun yet
 	s.forget()
 	var searching context.Context
 	searching, s.forget = context.WithCancel(s.ctx)

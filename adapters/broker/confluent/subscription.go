@@ -177,7 +177,7 @@ func (s *subscription) stop(patience context.Context) {
 		l.finish(patience)
 	}
 	clear(s.lanes)
-	s.holds.Assign(nil)
+	s.holds.Leave()
 	for {
 		select {
 		case _, open := <-s.out:

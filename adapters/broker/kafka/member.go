@@ -94,7 +94,7 @@ func (m *member) Setup(s sarama.ConsumerGroupSession) error {
 
 // Cleanup implements [sarama.ConsumerGroupHandler]. Sarama commits what is marked after it.
 func (m *member) Cleanup(s sarama.ConsumerGroupSession) error {
-	m.assigned.Assign(nil)
+	m.assigned.Leave()
 	m.logger.Info("partitions released", "partitions", s.Claims()[m.topic], "generation", s.GenerationID())
 	return nil
 }

@@ -57,7 +57,7 @@ func (h beginHandler) Setup(s sarama.ConsumerGroupSession) error {
 
 // Cleanup implements [sarama.ConsumerGroupHandler].
 func (h beginHandler) Cleanup(s sarama.ConsumerGroupSession) error {
-	h.assigned.Assign(nil)
+	h.assigned.Leave()
 	return h.ConsumerGroupHandler.Cleanup(s)
 }
 

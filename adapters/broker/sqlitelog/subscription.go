@@ -63,7 +63,7 @@ func (s *subscription) deliver(ctx context.Context, t *topic, acked func(next in
 	}
 	s.logger.Log(ctx, level, "partitions assigned", "partitions", []int32{0}, "offset", next)
 	s.assigned.Assign([]int32{0})
-	defer s.assigned.Assign(nil)
+	defer s.assigned.Leave()
 	r := newReader(s.broker.file.reads, t, next)
 	defer r.close()
 	// The delivery ends after the last call of Deliver, so that what was acked until then counts.
