@@ -9,19 +9,19 @@ import (
 	"github.com/netstreamflow/netstreamflow/domain"
 )
 
-// answering is a store that has everything.
-type answering struct{}
+// wholeStore is a store that has everything.
+type wholeStore struct{}
 
-func (answering) Event(context.Context, domain.UUID) ([]byte, error) { return nil, nil }
+func (wholeStore) Event(context.Context, domain.UUID) ([]byte, error) { return nil, nil }
 
-func (answering) Query(context.Context, application.Query, func([]byte) error) (string, error) {
+func (wholeStore) Query(context.Context, application.Query, func([]byte) error) (string, error) {
 	return "", nil
 }
 
 // TestWholeView answers nothing while the view is being rebuilt.
 func TestWholeView(t *testing.T) {
 	rebuilding := true
-	v := wholeView{answering{}, func() bool { return rebuilding }}
+	v := wholeView{wholeStore{}, func() bool { return rebuilding }}
 	ask := func(want error) {
 		t.Helper()
 		_, err := v.Event(t.Context(), domain.UUID{})
