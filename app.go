@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/netstreamflow/netstreamflow/adapters/auth"
 	"github.com/netstreamflow/netstreamflow/adapters/broker"
 	"github.com/netstreamflow/netstreamflow/application"
 	"github.com/netstreamflow/netstreamflow/ports/rest"
@@ -28,15 +29,18 @@ const serverTrouble = "the HTTP server reports trouble"
 
 // works are the parts that a service is made of.
 type works struct {
-	cfg       valid
-	logger    *slog.Logger
+	cfg    valid
+	logger *slog.Logger
+	// These come first: a bad setting of theirs ends the program before the log is opened, which may take long and say much.
+	tls           *tls.Config
+	authenticator *auth.Authenticator
+	store         application.Store
+
 	handler   http.Handler
-	tls       *tls.Config
 	load      *rest.Load
 	broker    broker.Broker
 	log       *broker.Log
 	spool     *broker.Spool
-	store     application.Store
 	consumers consumers
 	inspecting
 	health    *health

@@ -65,28 +65,37 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		return nil, nil, err
 	}
 	logger := provideLogger(cfg)
-	netstreamflowFolders, cleanup := provideFolders(netstreamflowValid, logger)
-	keeper, cleanup2, err := provideSecrets(ctx, netstreamflowValid, d, logger)
+	config, err := provideTLS(netstreamflowValid, logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	keeper, cleanup, err := provideSecrets(ctx, netstreamflowValid, d, logger)
+	if err != nil {
+		return nil, nil, err
+	}
+	authenticator, cleanup2, err := provideAuthenticator(netstreamflowValid, keeper, logger)
 	if err != nil {
 		cleanup()
 		return nil, nil, err
 	}
-	netstreamflowTelemetry, cleanup3, err := provideTelemetry(ctx, netstreamflowValid, logger)
+	netstreamflowFolders, cleanup3 := provideFolders(netstreamflowValid, logger)
+	store, cleanup4, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, logger)
 	if err != nil {
+		cleanup3()
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
+	netstreamflowTelemetry, cleanup5, err := provideTelemetry(ctx, netstreamflowValid, logger)
+	if err != nil {
+		cleanup4()
+		cleanup3()
 		cleanup2()
 		cleanup()
 		return nil, nil, err
 	}
 	netstreamflowOnRetry := provideRetries(netstreamflowTelemetry)
-	broker, cleanup4, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, netstreamflowOnRetry, logger)
-	if err != nil {
-		cleanup3()
-		cleanup2()
-		cleanup()
-		return nil, nil, err
-	}
-	log, cleanup5 := provideLog(broker, netstreamflowValid, netstreamflowTelemetry, logger)
-	spool, cleanup6, err := provideSpool(ctx, netstreamflowValid, d, netstreamflowFolders, broker, log, netstreamflowTelemetry, logger)
+	broker, cleanup6, err := provideBroker(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, netstreamflowOnRetry, logger)
 	if err != nil {
 		cleanup5()
 		cleanup4()
@@ -95,21 +104,8 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
-	applicationLog := provideEventLog(log, spool, netstreamflowTelemetry)
-	publish := providePublish(applicationLog, netstreamflowValid)
-	store, cleanup7, err := provideStore(ctx, netstreamflowValid, d, netstreamflowFolders, keeper, logger)
-	if err != nil {
-		cleanup6()
-		cleanup5()
-		cleanup4()
-		cleanup3()
-		cleanup2()
-		cleanup()
-		return nil, nil, err
-	}
-	guard := provideGuard(netstreamflowValid, store, netstreamflowTelemetry, logger)
-	record := provideRecord(store, netstreamflowTelemetry)
-	netstreamflowConsumers, err := provideConsumers(netstreamflowValid, broker, store, record, netstreamflowTelemetry, logger)
+	log, cleanup7 := provideLog(broker, netstreamflowValid, netstreamflowTelemetry, logger)
+	spool, cleanup8, err := provideSpool(ctx, netstreamflowValid, d, netstreamflowFolders, broker, log, netstreamflowTelemetry, logger)
 	if err != nil {
 		cleanup7()
 		cleanup6()
@@ -120,12 +116,29 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		cleanup()
 		return nil, nil, err
 	}
+	applicationLog := provideEventLog(log, spool, netstreamflowTelemetry)
+	publish := providePublish(applicationLog, netstreamflowValid)
+	guard := provideGuard(netstreamflowValid, store, netstreamflowTelemetry, logger)
+	record := provideRecord(store, netstreamflowTelemetry)
+	netstreamflowConsumers, err := provideConsumers(netstreamflowValid, broker, store, record, netstreamflowTelemetry, logger)
+	if err != nil {
+		cleanup8()
+		cleanup7()
+		cleanup6()
+		cleanup5()
+		cleanup4()
+		cleanup3()
+		cleanup2()
+		cleanup()
+		return nil, nil, err
+	}
 	find := provideFind(guard, netstreamflowConsumers)
-	netstreamflowInspecting, cleanup8 := provideInspecting(netstreamflowValid, broker, logger)
+	netstreamflowInspecting, cleanup9 := provideInspecting(netstreamflowValid, broker, logger)
 	letters := provideLetters(netstreamflowInspecting)
 	inspect := provideInspect(netstreamflowValid, broker, netstreamflowInspecting, store)
-	redis, cleanup9, err := provideLimitStore(netstreamflowValid, keeper, logger)
+	redis, cleanup10, err := provideLimitStore(netstreamflowValid, keeper, logger)
 	if err != nil {
+		cleanup9()
 		cleanup8()
 		cleanup7()
 		cleanup6()
@@ -137,37 +150,10 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 		return nil, nil, err
 	}
 	netstreamflowLag := newLag(netstreamflowValid, broker, store, netstreamflowConsumers, logger)
-	authenticator, cleanup10, err := provideAuthenticator(netstreamflowValid, keeper, logger)
-	if err != nil {
-		cleanup9()
-		cleanup8()
-		cleanup7()
-		cleanup6()
-		cleanup5()
-		cleanup4()
-		cleanup3()
-		cleanup2()
-		cleanup()
-		return nil, nil, err
-	}
 	netstreamflowHealth := newHealth(broker, log, spool, store, guard, redis, netstreamflowValid, netstreamflowConsumers, netstreamflowLag, authenticator, logger)
 	load := provideLoad(netstreamflowValid)
 	limits := provideLimits(netstreamflowValid, redis)
 	handler, err := provideHandler(netstreamflowValid, publish, find, letters, inspect, netstreamflowHealth, netstreamflowTelemetry, authenticator, load, limits, logger)
-	if err != nil {
-		cleanup10()
-		cleanup9()
-		cleanup8()
-		cleanup7()
-		cleanup6()
-		cleanup5()
-		cleanup4()
-		cleanup3()
-		cleanup2()
-		cleanup()
-		return nil, nil, err
-	}
-	config, err := provideTLS(netstreamflowValid, logger)
 	if err != nil {
 		cleanup10()
 		cleanup9()
@@ -200,22 +186,23 @@ func New(ctx context.Context, cfg Config, d Drivers) (*App, func(), error) {
 	netstreamflowCollector := newCollector(netstreamflowValid, netstreamflowTelemetry, broker, log, spool, store, netstreamflowConsumers, netstreamflowInspecting, netstreamflowHealth, netstreamflowBounds, netstreamflowCredentials)
 	netstreamflowAdminListener := newAdminListener(netstreamflowValid, netstreamflowTelemetry, netstreamflowCollector, handler, logger)
 	netstreamflowWorks := works{
-		cfg:        netstreamflowValid,
-		logger:     logger,
-		handler:    handler,
-		tls:        config,
-		load:       load,
-		broker:     broker,
-		log:        log,
-		spool:      spool,
-		store:      store,
-		consumers:  netstreamflowConsumers,
-		inspecting: netstreamflowInspecting,
-		health:     netstreamflowHealth,
-		lag:        netstreamflowLag,
-		retention:  netstreamflowRetention,
-		telemetry:  netstreamflowTelemetry,
-		admin:      netstreamflowAdminListener,
+		cfg:           netstreamflowValid,
+		logger:        logger,
+		tls:           config,
+		authenticator: authenticator,
+		store:         store,
+		handler:       handler,
+		load:          load,
+		broker:        broker,
+		log:           log,
+		spool:         spool,
+		consumers:     netstreamflowConsumers,
+		inspecting:    netstreamflowInspecting,
+		health:        netstreamflowHealth,
+		lag:           netstreamflowLag,
+		retention:     netstreamflowRetention,
+		telemetry:     netstreamflowTelemetry,
+		admin:         netstreamflowAdminListener,
 	}
 	app := newApp(netstreamflowWorks)
 	return app, func() {
