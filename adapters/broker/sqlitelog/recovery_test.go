@@ -82,6 +82,7 @@ func TestRecovery(t *testing.T) {
 		"as it was":            {wal, 0, 0},
 		"garbage behind":       {append(bytes.Clone(wal), garbage...), 0, len(garbage)},
 		"a little behind":      {append(bytes.Clone(wal), 1, 2, 3), 0, 3},
+		"never used":           {make([]byte, 32+3*frame), n, 0},
 		"zeros behind":         {append(bytes.Clone(wal), make([]byte, 2*frame)...), 0, 0},
 		"broken before zeros":  {slices.Concat(wal, uncommitted, make([]byte, 3*frame+7)), 0, frame},
 		"cut before zeros":     {slices.Concat(wal[:len(wal)-100], make([]byte, 100+frame)), 1, frame},

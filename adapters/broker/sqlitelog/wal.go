@@ -48,6 +48,9 @@ type walScan struct {
 // scanWAL tells what is in a file "-wal" of the size.
 func scanWAL(file io.Reader, size int64) (walContent, error) {
 	s := walScan{in: bufio.NewReaderSize(file, 1<<20)}
+	if head, err := s.in.Peek(walHeaderBytes); err == nil && len(bytes.Trim(head, "\x00")) == 0 {
+		return walContent{}, nil // set aside, and never used
+	}
 	valid, err := s.header()
 	if err != nil {
 		return walContent{}, fmt.Errorf("read the header: %w", err)
