@@ -202,7 +202,7 @@ func (s *Spool) publishDirectly(ctx context.Context, events []domain.Event) (rec
 	var away part
 	for i, e := range events {
 		// What a later event has overtaken would come behind it: its sender is told that it has failed.
-		if taken, any := last[e.UserID()]; errors.Is(errs[i], domain.ErrUnavailable) && (!any || taken < i) {
+		if taken, some := last[e.UserID()]; errors.Is(errs[i], domain.ErrUnavailable) && (!some || taken < i) {
 			away.add(i, e)
 		}
 	}
