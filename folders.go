@@ -41,7 +41,7 @@ func (f *folders) claim(folder string) error {
 	defer f.mu.Unlock()
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		fault := "must be a folder that can be made: " + reason(err)
-		if folder == f.cfg.DataDir {
+		if isSamePath(folder, f.cfg.DataDir) {
 			return f.cfg.setting("data-dir").fault(fault)
 		}
 		return domain.Invalid("", "must be in "+strings.TrimPrefix(fault, "must be "))
@@ -67,6 +67,12 @@ func (f *folders) claim(folder string) error {
 	}
 	f.locks[path] = lock
 	return nil
+}
+
+func isSamePath(a, b string) bool {
+	a, errA := filepath.Abs(a)
+	b, errB := filepath.Abs(b)
+	return errors.Join(errA, errB) == nil && a == b
 }
 
 func (f *folders) release() error {
