@@ -82,6 +82,10 @@ func checkSecretBytes(s string) error {
 	if len(s) < auth.MinSecretBytes {
 		return domain.Invalid("", fmt.Sprintf("must have at least %d bytes", auth.MinSecretBytes))
 	}
+	// Everybody may know a public key, and whoever did could sign tokens with it.
+	if strings.HasPrefix(strings.TrimSpace(s), "-----BEGIN ") {
+		return domain.Invalid("", "must be a secret, not a key in PEM: --jwt-key-file takes those")
+	}
 	return nil
 }
 

@@ -106,6 +106,10 @@ func TestSecuritySettingsThatAreBad(t *testing.T) {
 	if _, err := load(t, []string{"--cors-origin=https://a.example,http://localhost:3000"}, nil); err != nil {
 		t.Error(err)
 	}
+	const public = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ\n-----END PUBLIC KEY-----\n"
+	if _, err := load(t, []string{"--jwt-secret=" + public}, nil); err == nil || !strings.Contains(err.Error(), "not a key in PEM") || strings.Contains(err.Error(), "MFkw") {
+		t.Errorf("a public key as the secret: %v", err)
+	}
 }
 
 // TestFilesOfSecurityThatAreBad starts the service with files that it cannot use: the error names the setting.
