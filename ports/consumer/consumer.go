@@ -118,7 +118,10 @@ func (c *Consumer) Run(ctx context.Context) error {
 		msgs, err := c.sub.Subscribe(subscription, c.o.Topic)
 		if err == nil {
 			c.settled()
-			c.onceSubscribed.Do(func() { close(c.subscribed) })
+			c.onceSubscribed.Do(func() {
+				c.membership.begin()
+				close(c.subscribed)
+			})
 			wait = backoff{}
 			c.consume(ctx, msgs)
 		} else {

@@ -5,14 +5,22 @@ import (
 	"time"
 )
 
-// rebalanceTime is how long a consumer may be no member of its group, as it is while the group rebalances, before that counts.
+// rebalanceTime is how long a consumer may be no member of its group before that counts: it is none while the group rebalances, or
+// waits for a member that was killed.
 const rebalanceTime = 30 * time.Second
 
-// membership notes when the consumer was last seen to be a member of its group. It may refuse one: for a protocol that the other
-// members do not have, or a right that is missing.
+// membership notes whether the consumer is a member of its group. It may refuse one: for a protocol that the other members do not
+// have, or a right that is missing.
 type membership struct {
-	mu   sync.Mutex
-	seen time.Time
+	mu sync.Mutex
+	// begun is when the consumer first subscribed, seen when it was last found to be a member.
+	begun, seen time.Time
+}
+
+func (m *membership) begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.begun = time.Now()
 }
 
 // assigned is Options.Assigned, and notes what it tells.
@@ -30,11 +38,8 @@ func (c *Consumer) assigned() []int32 {
 func (m *membership) status() (up bool, detail string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch {
-	case m.seen.IsZero():
-		return false, "is no member of its group yet"
-	case time.Since(m.seen) > rebalanceTime:
-		return false, "is no member of its group since " + m.seen.UTC().Format(time.RFC3339)
+	if m.seen.IsZero() {
+		return time.Since(m.begun) <= rebalanceTime, "is no member of its group yet"
 	}
-	return true, ""
+	return time.Since(m.seen) <= rebalanceTime, "is no member of its group since " + m.seen.UTC().Format(time.RFC3339)
 }

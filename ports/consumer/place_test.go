@@ -61,6 +61,8 @@ func TestMembership(t *testing.T) {
 				t.Errorf("%s: got %v, %q", what, up, detail)
 			}
 		}
+		wants("at first", true, "is no member of its group yet")
+		time.Sleep(40 * time.Second)
 		wants("refused", false, "is no member of its group yet")
 		partitions.Store(&[]int32{})
 		wants("without partitions", true, "")
@@ -68,7 +70,7 @@ func TestMembership(t *testing.T) {
 		c.Place()
 		partitions.Store(nil)
 		time.Sleep(20 * time.Second)
-		wants("while the group rebalances", true, "")
+		wants("while the group rebalances", true, "is no member of its group since ")
 		time.Sleep(20 * time.Second)
 		wants("lost", false, "is no member of its group since ")
 		c.Stop()
