@@ -87,6 +87,7 @@ func encodeDeadLetter(d application.DeadLetter, now time.Time) *message.Message 
 		DeadLetterRecordTime: d.Time.UTC().Format(time.RFC3339Nano),
 	}
 	if d.Key != nil {
+		msg.Metadata[KeyMetadata] = string(d.Key)
 		ours[DeadLetterKey] = string(beginning(d.Key)) // all of it is the record's key
 	}
 	// Those of the record that are called like ours stay before them.
@@ -95,8 +96,5 @@ func encodeDeadLetter(d application.DeadLetter, now time.Time) *message.Message 
 		repeated = AddHeader(msg.Metadata, repeated, name, ours[name])
 	}
 	SetRepeated(msg.Metadata, repeated)
-	if d.Key != nil {
-		msg.Metadata[KeyMetadata] = string(d.Key)
-	}
 	return msg
 }

@@ -112,14 +112,11 @@ func (r *replay) deliver(ctx context.Context, d *broker.Delivery, records sarama
 	for {
 		select {
 		case record, open := <-records.Messages():
-			if !open && ctx.Err() != nil {
-				return next
-			}
-			if !open {
+			if !open && ctx.Err() == nil {
 				r.logger.Warn("the place is not in the log any more: beginning with the first record", "offset", next)
 				return sarama.OffsetOldest // by now the log may have grown beyond the place, with other records
 			}
-			if d.Deliver(ctx, receive(ctx, record), record.Offset) != nil {
+			if !open || d.Deliver(ctx, receive(ctx, record), record.Offset) != nil {
 				return next
 			}
 			next = record.Offset + 1
